@@ -1,0 +1,72 @@
+/**
+ * What the broker asks of a body store: durable bytes under opaque names. It knows nothing of subjects or sequences.
+ * Every driver passes `src/bodies/cases.ts`.
+ *
+ * Rules for every driver:
+ * - A promise that resolves means durable: the bytes survive a power cut.
+ * - Object names are the driver's own choice, never contain a subject, are never reused, and fit `objectNamePattern`.
+ * - A failed write leaves nothing that a later read could take for a body that was asked for; left-over bytes are
+ *   orphans. Errors are `StreamError`: `storage_full`, `unavailable`.
+ * - Stores do not verify checksums on reading (the one reader above them does), and never shorten a read: a range
+ *   that is not wholly there is a fault of that range alone.
+ * @module
+ */
+import type { BodyRef } from "../core/message.ts";
+
+/** What an object name may look like, so that it is safe as a file name and as an S3 key. */
+export const objectNamePattern = /^[a-z0-9][a-z0-9._/-]{0,200}$/;
+
+/** Where one body of a segment write landed. */
+export interface Placement {
+  readonly object: string;
+  readonly offset: number;
+}
+
+/** A range that could not be read: `missing` (no such object, or shorter than the range) or `failed` (try again). */
+export interface BodyFault {
+  readonly fault: "missing" | "failed";
+  readonly cause?: unknown;
+}
+
+/** A half-open byte range inside a body. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Durable bytes. */
+export interface BodyStore {
+  /**
+   * Writes many bodies as one durable write; a driver may append to a segment it keeps open or make a new object each
+   * time. Placements have the order of the bodies. Calls may overlap. No body is empty.
+   * @throws StreamError `storage_full`, `unavailable`; then none of the bodies counts as written
+   */
+  writeSegment(bodies: readonly Uint8Array[]): Promise<readonly Placement[]>;
+
+  /**
+   * Writes one large body as an object of its own, chunk by chunk; at most a few chunks are in memory at once. When
+   * the source throws, or the signal aborts, the partial object is removed and the error passed on.
+   */
+  writeObject(
+    chunks: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<{ readonly object: string; readonly length: number; readonly sha256: Uint8Array }>;
+
+  /**
+   * Reads whole bodies, neighbouring ranges of one object in one request; results have the order of the refs. The
+   * results may share one buffer. A ref of length 0 yields an empty array without a read.
+   */
+  read(refs: readonly BodyRef[]): Promise<readonly (Uint8Array | BodyFault)[]>;
+
+  /** Streams a range of one body in chunks of at most 1 MiB. Rejects while iterating when bytes are missing. */
+  stream(ref: BodyRef, range?: ByteRange): AsyncIterable<Uint8Array>;
+
+  /** Resolves when the store answers; rejects with the reason when it does not. */
+  ready(): Promise<void>;
+
+  /** Finishes what is under way and lets go of files and sockets. */
+  close(): Promise<void>;
+}
+
+/** Whether a read result is a fault. */
+export const isBodyFault = (result: Uint8Array | BodyFault): result is BodyFault => "fault" in result;

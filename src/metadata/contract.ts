@@ -1,0 +1,191 @@
+/**
+ * What the broker asks of a metadata store. Every driver passes `src/metadata/cases.ts`; nothing above this line may
+ * assume that a store is synchronous, local, or used by one process only.
+ *
+ * Rules for every driver:
+ * - Each method is one transaction and, for a remote store, one call. A promise that resolves means durable, unless
+ *   the method says otherwise. Entries of one call are applied in order, as if one after the other.
+ * - Several nodes may call at once. The store decides; callers keep no sequence in memory that they rely on.
+ * - The store is the clock: timestamps, leases and the dedupe window use its own time (given to an embedded driver
+ *   through its constructor, the server's clock elsewhere).
+ * - Errors are `StreamError`: `storage_full` (nothing was changed), `unavailable` (nothing was changed, or it was a
+ *   read), `outcome_unknown` (a commit whose reply did not come), and those that a method names.
+ * @module
+ */
+import type {
+  BodyRef,
+  ConsumerConfig,
+  ConsumerState,
+  Envelope,
+  Head,
+  Headers,
+  Sequence,
+  SubjectDetails,
+  SubjectSummary,
+} from "../core/message.ts";
+import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
+
+/** One message to commit; its body is durable already. */
+export interface CommitEntry {
+  readonly subject: Subject;
+  readonly headers: Headers;
+  readonly body: BodyRef;
+  readonly messageId?: string | undefined;
+  readonly expectedLastSequence?: Sequence | undefined;
+}
+
+/** What became of one entry. A duplicate is looked for before the expected last sequence. */
+export type CommitOutcome =
+  | { readonly status: "committed"; readonly sequence: Sequence; readonly timestampMs: number }
+  | { readonly status: "duplicate"; readonly sequence: Sequence; readonly timestampMs: number }
+  | { readonly status: "wrong_last_sequence"; readonly lastSequence: Sequence };
+
+/** A page of envelopes with the ends of the subject as they were in the same transaction. */
+export interface EnvelopePage {
+  readonly head: Head;
+  /** Ascending; sequences that were deleted are left out. */
+  readonly envelopes: readonly Envelope[];
+}
+
+/** Bounds of a page. At least one envelope comes when there is one, whatever `bodyBytesMax` says. */
+export interface PageBounds {
+  readonly limit: number;
+  /** Sum of body lengths. */
+  readonly bodyBytesMax: number;
+}
+
+/** One fetch under a consumer's name. */
+export interface PullRequest extends PageBounds {
+  readonly subject: Subject;
+  readonly consumer: ConsumerName;
+  /** Acknowledge what is returned in the same transaction. */
+  readonly autoAck: boolean;
+}
+
+/** A leased, or (`ack: all`) merely read, envelope. */
+export interface PulledEnvelope extends Envelope {
+  /** 1 at the first delivery; for `ack: all` 2 when it was handed out before. */
+  readonly deliveries: number;
+}
+
+/** What a pull or a peek answers. */
+export interface PulledPage {
+  readonly head: Head;
+  readonly ack: ConsumerConfig["ack"];
+  /** The consumer's `acked_through` after the call. */
+  readonly ackedThrough: Sequence;
+  /** Where the next new message would come from: for `all` after `ackedThrough`, for `explicit` after what was leased. */
+  readonly nextSequence: Sequence;
+  readonly envelopes: readonly PulledEnvelope[];
+  /** When nothing came because all is leased: milliseconds until the earliest redelivery is due; else null. */
+  readonly nextDueInMs: number | null;
+  /** True when new messages exist but `maxAckPending` is reached. */
+  readonly saturated: boolean;
+}
+
+/** Acknowledge through a sequence (inclusive), or (explicit only) exactly these. */
+export interface AckRequest {
+  readonly subject: Subject;
+  readonly consumer: ConsumerName;
+  readonly through?: Sequence | undefined;
+  readonly sequences?: readonly Sequence[] | undefined;
+}
+
+/** Outcome of one acknowledgement. `moved`: whether it settled anything that was not settled before. */
+export type AckOutcome =
+  | { readonly status: "acked"; readonly ackedThrough: Sequence; readonly moved: boolean }
+  | { readonly status: "consumer_not_found" }
+  | { readonly status: "sequence_out_of_range"; readonly lastSequence: Sequence }
+  | { readonly status: "wrong_ack_mode" };
+
+/** Give leased messages back, to come again after `delayMs`. */
+export interface NackRequest {
+  readonly subject: Subject;
+  readonly consumer: ConsumerName;
+  readonly sequences: readonly Sequence[];
+  readonly delayMs: number;
+}
+
+/** Outcome of one nack. `redeliver`: how many of the sequences will come again. */
+export type NackOutcome =
+  | { readonly status: "nacked"; readonly redeliver: number }
+  | { readonly status: "consumer_not_found" }
+  | { readonly status: "sequence_out_of_range"; readonly lastSequence: Sequence }
+  | { readonly status: "wrong_ack_mode" };
+
+/** Metadata, sequences, consumers and leases. */
+export interface MetadataStore {
+  /** Made when the store was created; another one means that sequences start anew. */
+  readonly epoch: string;
+
+  /**
+   * Commits messages over any number of subjects in one transaction: duplicates, expected last sequence, sequence,
+   * envelope, heads. The outcome array has the entries' order. One entry's refusal does not touch the others.
+   */
+  commit(entries: readonly CommitEntry[]): Promise<readonly CommitOutcome[]>;
+
+  /** Heads in the order asked; a subject that nobody published to is {1, 0}. */
+  heads(subjects: readonly Subject[]): Promise<readonly Head[]>;
+
+  /** Envelopes from `fromSequence` (inclusive) on; a `fromSequence` below the first starts at the first. */
+  range(subject: Subject, fromSequence: Sequence, bounds: PageBounds): Promise<EnvelopePage>;
+
+  /** The first stored sequence with a timestamp at or after `timestampMs`; last + 1 when there is none. */
+  sequenceAt(subject: Subject, timestampMs: number): Promise<Sequence>;
+
+  /** Subjects that were ever published to and match, in UTF-8 byte order, strictly after `after`. */
+  subjects(query: {
+    readonly filter: SubjectFilter;
+    readonly after?: string | undefined;
+    readonly limit: number;
+  }): Promise<{ readonly subjects: readonly SubjectSummary[]; readonly hasMore: boolean }>;
+
+  /** Null when nobody ever published to it. */
+  subject(subject: Subject): Promise<SubjectDetails | null>;
+
+  /**
+   * Deletes every message up to and including `through` (beyond the end: all). Sequences go on where they were. For
+   * `explicit` consumers what was deleted is settled.
+   */
+  purge(subject: Subject, through: Sequence): Promise<{ readonly deleted: number }>;
+
+  /** Creates a consumer, or compares it with the one that is there. Allowed before the first publish. */
+  putConsumer(
+    subject: Subject,
+    name: ConsumerName,
+    config: ConsumerConfig,
+  ): Promise<{ readonly status: "created" | "same" | "differs"; readonly state: ConsumerState }>;
+
+  /** Null when there is none. */
+  consumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null>;
+
+  /** All consumers of a subject in byte order of their names. */
+  consumers(subject: Subject): Promise<readonly ConsumerState[]>;
+
+  /** The state it had, or null. */
+  deleteConsumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null>;
+
+  /**
+   * Hands out messages under a consumer's name; an unknown consumer is made (`ack: all`, from the first message).
+   * `all`: from `acked_through` + 1. `explicit`: due redeliveries first (lowest sequence first), then new ones, each
+   * leased for `ackWaitMs`, never more than `maxAckPending` leased and nacked at once; with `autoAck` nothing is
+   * leased. A message whose `maxDeliver` deliveries are used up and whose lease has run out is settled.
+   * Need not survive a power cut (the lease is then given again), must survive the death of the process.
+   */
+  pull(request: PullRequest): Promise<PulledPage>;
+
+  /** What a pull would show, and nothing changes; an unknown consumer is not made. */
+  peek(subject: Subject, consumer: ConsumerName, bounds: PageBounds): Promise<PulledPage>;
+
+  /** Applies acknowledgements in order in one transaction. Backwards is `moved: false`; late ones count. */
+  ack(requests: readonly AckRequest[]): Promise<readonly AckOutcome[]>;
+
+  /** Applies nacks in order in one transaction. */
+  nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]>;
+
+  /** Resolves when the store answers; rejects with the reason when it does not. */
+  ready(): Promise<void>;
+
+  /** Finishes what is under way and lets go of files and sockets. */
+  close(): Promise<void>;
+}
