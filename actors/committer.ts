@@ -1,0 +1,316 @@
+/**
+ * The committer: one a node. It merges what many subjects want to publish into one body write and one metadata
+ * transaction, lets body writes overlap, and commits in the order in which the requests came, so that one publisher's
+ * order holds. Nobody is answered, and nothing is pushed, before both are durable.
+ * @module
+ */
+import type { BodyStore } from "../src/bodies/contract.ts";
+import { assert, StreamError, toStreamError } from "../src/core/errors.ts";
+import type { BodyRef, Draft, Message, PublishOutcome } from "../src/core/message.ts";
+import type { Subject } from "../src/core/subject.ts";
+import type { CommitEntry, CommitOutcome, MetadataStore } from "../src/metadata/contract.ts";
+
+/** Drafts of one subject, in order, whose large bodies are stored already. */
+export interface CommitRequest {
+  readonly subject: Subject;
+  readonly drafts: readonly Draft[];
+  /** Bytes of the inline bodies. */
+  readonly bytes: number;
+  /** Called once with the outcomes in the drafts' order. */
+  readonly settle: (outcomes: readonly PublishOutcome[]) => void;
+}
+
+/** Newly committed messages of one subject, ascending and without a gap. A large body is not in memory: undefined. */
+export interface CommittedRun {
+  readonly subject: Subject;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly messages: readonly (Message | undefined)[];
+}
+
+/** Bounds of the committer, and whom it tells. */
+export interface CommitterOptions {
+  /** Most messages in one body write. */
+  readonly batchCountMax: number;
+  /** Most body bytes in one write (a single larger request goes alone). */
+  readonly batchBytesMax: number;
+  /** Body writes under way at once. */
+  readonly writesMax: number;
+  /** Messages that wait or are being written; past it `room()` waits. */
+  readonly waitingCountMax: number;
+  readonly waitingBytesMax: number;
+  /** Told after each transaction, before anybody else can act on it. Must not throw. */
+  onCommitted(runs: readonly CommittedRun[]): void;
+  /** Told of each transaction, for the metrics. */
+  onTransaction?(messages: number, bytes: number): void;
+}
+
+interface Written {
+  readonly requests: readonly CommitRequest[];
+  readonly count: number;
+  readonly bytes: number;
+  /** One ref a draft, or why the write failed; undefined while it is under way. */
+  result: { readonly refs: readonly BodyRef[] } | { readonly error: StreamError } | undefined;
+}
+
+const emptySha256 = new Uint8Array(Bun.SHA256.hash("") as unknown as ArrayBufferLike);
+const emptyRef: BodyRef = { object: "", offset: 0, length: 0, sha256: emptySha256 };
+
+/** Merges, writes, commits, answers. */
+export class Committer {
+  #queue: CommitRequest[] = [];
+  /** Batches whose bodies are being written, oldest first; they commit in this order. */
+  #writing: Written[] = [];
+  #committing = false;
+  #waitingCount = 0;
+  #waitingBytes = 0;
+  #roomWaiters: (() => void)[] = [];
+  #scheduled = false;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(
+    private readonly bodies: BodyStore,
+    private readonly metadata: MetadataStore,
+    private readonly options: CommitterOptions,
+  ) {}
+
+  /** Whether another request may be submitted now. */
+  get hasRoom(): boolean {
+    return this.#waitingCount < this.options.waitingCountMax && this.#waitingBytes < this.options.waitingBytesMax;
+  }
+
+  /** Resolves when there is room. */
+  async room(): Promise<void> {
+    while (!this.hasRoom) await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** Takes a request; the order of the calls is the order of the commits. */
+  submit(request: CommitRequest): void {
+    this.#queue.push(request);
+    this.#waitingCount += request.drafts.length;
+    this.#waitingBytes += request.bytes;
+    this.#schedule();
+  }
+
+  /** Resolves when nothing waits and nothing is under way. */
+  async drained(): Promise<void> {
+    while (this.#waitingCount > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // After the I/O events of this turn: all frames that were read together become one batch.
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#startWrites();
+    });
+  }
+
+  #startWrites(): void {
+    while (this.#queue.length > 0 && this.#writing.length < this.options.writesMax) {
+      const batch = this.#takeBatch();
+      this.#writing.push(batch);
+      void this.#write(batch);
+    }
+  }
+
+  #takeBatch(): Written {
+    let count = 0;
+    let bytes = 0;
+    let end = 0;
+    for (const request of this.#queue) {
+      if (end > 0 && count + request.drafts.length > this.options.batchCountMax) break;
+      if (end > 0 && bytes + request.bytes > this.options.batchBytesMax) break;
+      count += request.drafts.length;
+      bytes += request.bytes;
+      end++;
+    }
+    const requests = end === this.#queue.length ? this.#queue : this.#queue.slice(0, end);
+    this.#queue = end === this.#queue.length ? [] : this.#queue.slice(end);
+    return { requests, count, bytes, result: undefined };
+  }
+
+  async #write(batch: Written): Promise<void> {
+    try {
+      batch.result = { refs: await this.#writeBodies(batch) };
+    } catch (error) {
+      batch.result = { error: toStreamError(error) };
+    }
+    void this.#commitReady();
+  }
+
+  async #writeBodies(batch: Written): Promise<readonly BodyRef[]> {
+    const refs: BodyRef[] = [];
+    const bodies: Uint8Array[] = [];
+    const slots: number[] = [];
+    for (const request of batch.requests) {
+      for (const { body } of request.drafts) {
+        if (!(body instanceof Uint8Array)) refs.push(body);
+        else if (body.length === 0) refs.push(emptyRef);
+        else {
+          slots.push(refs.length);
+          bodies.push(body);
+          refs.push(emptyRef);
+        }
+      }
+    }
+    if (bodies.length === 0) return refs;
+    // The write is started before the hashing, so that hashing fills the time the disk takes.
+    const writing = this.bodies.writeSegment(bodies);
+    const hashes = bodies.map((body) => Bun.SHA256.hash(body, new Uint8Array(32)) as Uint8Array);
+    const placements = await writing;
+    for (const [index, slot] of slots.entries()) {
+      const placement = placements[index];
+      const sha256 = hashes[index];
+      assert(placement !== undefined && sha256 !== undefined, "a segment write places every body");
+      const length = bodies[index]?.length ?? 0;
+      refs[slot] = { object: placement.object, offset: placement.offset, length, sha256 };
+    }
+    return refs;
+  }
+
+  /** Commits the oldest batches whose bodies are there, in one transaction; one at a time. */
+  async #commitReady(): Promise<void> {
+    if (this.#committing) return;
+    this.#committing = true;
+    try {
+      while (this.#writing[0]?.result !== undefined) {
+        const ready: Written[] = [];
+        for (const batch of this.#writing) {
+          if (batch.result === undefined) break;
+          ready.push(batch);
+        }
+        this.#writing.splice(0, ready.length);
+        // The next bodies are written while these are committed.
+        this.#startWrites();
+        await this.#commit(ready);
+      }
+    } finally {
+      this.#committing = false;
+    }
+  }
+
+  async #commit(batches: readonly Written[]): Promise<void> {
+    const entries: CommitEntry[] = [];
+    const requests: CommitRequest[] = [];
+    for (const batch of batches) {
+      if (batch.result === undefined || "error" in batch.result) {
+        const error = batch.result?.error ?? new StreamError("internal", "A body write has no result.");
+        for (const request of batch.requests) this.#settle(request, refusals(request, error));
+        continue;
+      }
+      let index = 0;
+      for (const request of batch.requests) {
+        requests.push(request);
+        for (const { subject, headers, messageId, expectedLastSequence } of request.drafts) {
+          const body = batch.result.refs[index++];
+          assert(body !== undefined, "every draft has a body ref");
+          entries.push({ subject, headers, body, messageId, expectedLastSequence });
+        }
+      }
+    }
+    if (entries.length === 0) return;
+    let outcomes: readonly CommitOutcome[];
+    try {
+      outcomes = await this.metadata.commit(entries);
+      assert(outcomes.length === entries.length, "a commit answers every entry");
+    } catch (error) {
+      const refusal = toStreamError(error);
+      for (const request of requests) this.#settle(request, refusals(request, refusal));
+      return;
+    }
+    this.#publishOutcomes(requests, entries, outcomes);
+  }
+
+  #publishOutcomes(
+    requests: readonly CommitRequest[],
+    entries: readonly CommitEntry[],
+    outcomes: readonly CommitOutcome[],
+  ): void {
+    const runs = new RunCollector();
+    let index = 0;
+    let bytes = 0;
+    const settlements: PublishOutcome[][] = [];
+    for (const request of requests) {
+      const answered: PublishOutcome[] = [];
+      for (const draft of request.drafts) {
+        const entry = entries[index];
+        const outcome = outcomes[index++];
+        assert(entry !== undefined && outcome !== undefined, "outcomes match entries");
+        answered.push(toPublishOutcome(entry.subject, outcome));
+        if (outcome.status !== "committed") continue;
+        bytes += entry.body.length;
+        runs.add(draft, entry, outcome.sequence, outcome.timestampMs);
+      }
+      settlements.push(answered);
+    }
+    this.options.onTransaction?.(entries.length, bytes);
+    for (const [i, request] of requests.entries()) this.#settle(request, settlements[i] ?? []);
+    this.options.onCommitted(runs.runs);
+  }
+
+  #settle(request: CommitRequest, outcomes: readonly PublishOutcome[]): void {
+    this.#waitingCount -= request.drafts.length;
+    this.#waitingBytes -= request.bytes;
+    request.settle(outcomes);
+    if (this.#roomWaiters.length > 0 && this.hasRoom) wake(this.#roomWaiters.splice(0));
+    if (this.#idleWaiters.length > 0 && this.#waitingCount === 0) wake(this.#idleWaiters.splice(0));
+  }
+}
+
+const wake = (waiters: readonly (() => void)[]): void => {
+  for (const waiter of waiters) waiter();
+};
+
+const refusals = (request: CommitRequest, error: StreamError): readonly PublishOutcome[] =>
+  request.drafts.map(() => error);
+
+const toPublishOutcome = (subject: Subject, outcome: CommitOutcome): PublishOutcome => {
+  switch (outcome.status) {
+    case "committed":
+    case "duplicate":
+      return {
+        subject,
+        sequence: outcome.sequence,
+        timestampMs: outcome.timestampMs,
+        duplicate: outcome.status === "duplicate",
+      };
+    case "wrong_last_sequence":
+      return new StreamError(
+        "wrong_last_sequence",
+        `The last sequence is ${outcome.lastSequence}; read it again before the next try.`,
+        { last_sequence: outcome.lastSequence },
+      );
+  }
+};
+
+interface OpenRun {
+  readonly subject: Subject;
+  readonly firstSequence: number;
+  lastSequence: number;
+  readonly messages: (Message | undefined)[];
+}
+
+/** Groups committed messages into gapless runs a subject; another node may have committed in between. */
+class RunCollector {
+  readonly runs: OpenRun[] = [];
+  readonly #open = new Map<Subject, OpenRun>();
+
+  add(draft: Draft, entry: CommitEntry, sequence: number, timestampMs: number): void {
+    const { subject, headers } = entry;
+    const message =
+      draft.body instanceof Uint8Array
+        ? { subject, sequence, timestampMs, headers, body: draft.body, sha256: entry.body.sha256 }
+        : undefined;
+    const open = this.#open.get(subject);
+    if (open !== undefined && open.lastSequence + 1 === sequence) {
+      open.lastSequence = sequence;
+      open.messages.push(message);
+      return;
+    }
+    const run = { subject, firstSequence: sequence, lastSequence: sequence, messages: [message] };
+    this.#open.set(subject, run);
+    this.runs.push(run);
+  }
+}

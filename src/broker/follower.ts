@@ -1,0 +1,195 @@
+/**
+ * A follower is one subscription's cursors: per subject the next sequence to deliver. At the tail it is fed from
+ * memory, behind it from storage, and moves from one to the other without gap or repeat, because the cursor alone
+ * decides what comes next. It delivers synchronously as long as memory has it.
+ * @module
+ */
+import type { Timers } from "../../actors/actor.ts";
+import { toStreamError } from "../core/errors.ts";
+import type { Message, Sequence } from "../core/message.ts";
+import type { Subject } from "../core/subject.ts";
+import type { Delivery, SubscribeRequest, Subscription, SubscriptionSink } from "./contract.ts";
+import type { Hub, Watcher } from "./hub.ts";
+import type { Reader } from "./reader.ts";
+
+interface Cursor {
+  /** The next sequence to deliver. */
+  next: Sequence;
+  /** The last sequence known to exist. */
+  last: Sequence;
+}
+
+/** What a follower works with. */
+export interface FollowerTools {
+  readonly hub: Hub;
+  readonly reader: Reader;
+  readonly timers: Timers;
+  /** Messages in one read from storage. */
+  readonly readCountMax: number;
+  /** Pause before a read that failed is tried again. */
+  readonly retryMs: number;
+}
+
+/** What a message that came from memory becomes: it was never delivered under a name before. */
+const deliveries = new WeakMap<Message, Delivery>();
+const fromMemory = (message: Message): Delivery => {
+  let delivery = deliveries.get(message);
+  if (delivery === undefined) {
+    delivery = { ...message, deliveries: 1 };
+    deliveries.set(message, delivery);
+  }
+  return delivery;
+};
+
+/** Follows one filter for one subscription. */
+export class Follower implements Subscription, Watcher {
+  lastSequence?: Sequence | undefined;
+  readonly #cursors = new Map<Subject, Cursor>();
+  /** Subjects with something to deliver, in turn. */
+  readonly #ready = new Set<Subject>();
+  #credit: number;
+  #open = true;
+  /** Set until the subscription was answered and its starting cursors are set: only collects what moved. */
+  #holding = true;
+  #reading = false;
+  #pumping = false;
+  #unwatch: () => void;
+
+  /**
+   * @param startOf where a subject starts that shows up by itself, given the first of its sequences that was told of
+   */
+  constructor(
+    request: SubscribeRequest,
+    private readonly sink: SubscriptionSink,
+    private readonly tools: FollowerTools,
+    private readonly startOf: (firstTold: Sequence) => Sequence,
+  ) {
+    this.#credit = request.credit;
+    this.#unwatch = tools.hub.watch(request.filter, this);
+  }
+
+  /** Sets where a subject starts and what is known to exist; what it was told of meanwhile only raises `last`. */
+  place(subject: Subject, next: Sequence, last: Sequence): void {
+    const told = this.#cursors.get(subject);
+    this.#setCursor(subject, { next, last: Math.max(last, told?.last ?? 0) });
+  }
+
+  /** As `place`, for a subject of a wildcard: what it was told of since it began is delivered in any case. */
+  placeListed(subject: Subject, next: Sequence, last: Sequence): void {
+    const told = this.#cursors.get(subject);
+    this.place(subject, Math.min(next, told?.next ?? next), last);
+  }
+
+  /** Starts delivering. */
+  release(): void {
+    this.#holding = false;
+    this.#pump();
+  }
+
+  moved(subject: Subject, first: Sequence, last: Sequence): void {
+    const cursor = this.#cursors.get(subject);
+    if (cursor === undefined) this.#setCursor(subject, { next: this.startOf(first), last });
+    else {
+      if (last > cursor.last) cursor.last = last;
+      if (cursor.next <= cursor.last) this.#ready.add(subject);
+    }
+    this.#pump();
+  }
+
+  credit(messages: number): void {
+    this.#credit += messages;
+    this.#pump();
+  }
+
+  resume(): void {
+    this.#pump();
+  }
+
+  close(): void {
+    this.#open = false;
+    this.#unwatch();
+    this.#cursors.clear();
+    this.#ready.clear();
+  }
+
+  #setCursor(subject: Subject, cursor: Cursor): void {
+    this.#cursors.set(subject, cursor);
+    if (cursor.next <= cursor.last) this.#ready.add(subject);
+    else this.#ready.delete(subject);
+  }
+
+  /** Delivers what is there while there is credit and room. Not re-entered: a sink may call back into it. */
+  #pump(): void {
+    if (this.#pumping || this.#holding || this.#reading) return;
+    this.#pumping = true;
+    try {
+      for (const subject of this.#ready) {
+        if (!this.#open || this.#credit <= 0 || !this.sink.writable()) return;
+        if (!this.#deliverFromMemory(subject)) {
+          this.#readOn(subject);
+          return;
+        }
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  /** Whether memory had all there is of the subject, as far as credit and room went. */
+  #deliverFromMemory(subject: Subject): boolean {
+    const cursor = this.#cursors.get(subject);
+    while (cursor !== undefined && cursor.next <= cursor.last && this.#open) {
+      if (this.#credit <= 0 || !this.sink.writable()) return true;
+      const { tails } = this.tools.hub;
+      const messages = tails.read(subject, cursor.next, this.#credit, this.sink.batchBytesMax);
+      if (messages === undefined) return false;
+      this.#deliver(cursor, messages.map(fromMemory), cursor.next + messages.length);
+    }
+    this.#ready.delete(subject);
+    return true;
+  }
+
+  #deliver(cursor: Cursor, messages: readonly Delivery[], next: Sequence): void {
+    cursor.next = next;
+    this.#credit -= messages.length;
+    if (messages.length > 0) this.sink.messages(messages);
+  }
+
+  #readOn(subject: Subject): void {
+    const cursor = this.#cursors.get(subject);
+    if (cursor === undefined) return;
+    this.#reading = true;
+    const bounds = {
+      limit: Math.min(this.#credit, this.tools.readCountMax),
+      bodyBytesMax: this.sink.batchBytesMax,
+    };
+    this.tools.reader.page(subject, cursor.next, bounds).then(
+      (page) => {
+        this.#reading = false;
+        if (!this.#open) return;
+        for (const message of page.damaged) this.sink.damaged(message);
+        cursor.last = Math.max(cursor.last, page.head.lastSequence);
+        this.#deliver(cursor, page.messages, page.nextSequence);
+        // To the end of the line, so that one long backlog does not starve the other subjects.
+        this.#ready.delete(subject);
+        if (cursor.next <= cursor.last) this.#ready.add(subject);
+        this.#pump();
+      },
+      (error: unknown) => this.#retry(error),
+    );
+  }
+
+  /** A store that does not answer delays a subscription; it does not end it. */
+  #retry(error: unknown): void {
+    const { retryable, code } = toStreamError(error);
+    if (!retryable && code !== "internal") {
+      this.close();
+      this.sink.ended(toStreamError(error));
+      return;
+    }
+    this.tools.timers.after(this.tools.retryMs, () => {
+      this.#reading = false;
+      this.#pump();
+    });
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The hub: who on this node wants to know that a subject moved. Commits of this node come with their messages, moves
+ * that other nodes made come without. It only wakes; followers read and deliver by themselves.
+ * @module
+ */
+import type { CommittedRun } from "../../actors/committer.ts";
+import type { Sequence } from "../core/message.ts";
+import { type ConsumerName, filterSubject, type Subject, type SubjectFilter } from "../core/subject.ts";
+import { TailCache, type TailBounds } from "./tail.ts";
+import { FilterTrie } from "./trie.ts";
+
+/** Wants to hear of new messages. Calls must not throw. */
+export interface Watcher {
+  /** `first` to `last` are new; there may be more before `first` that were not told of. */
+  moved(subject: Subject, first: Sequence, last: Sequence): void;
+}
+
+/** Wants to hear of what happens to one consumer beside new messages. Calls must not throw. */
+export interface ConsumerWatcher {
+  /** Something may be due or free again (a nack, an acknowledgement). */
+  changed(): void;
+  deleted(): void;
+}
+
+/** Wakes watchers, keeps the tails. */
+export class Hub {
+  readonly tails: TailCache;
+  readonly #exact = new Map<Subject, Set<Watcher>>();
+  readonly #wildcards = new FilterTrie<Watcher>();
+  readonly #consumers = new Map<string, Set<ConsumerWatcher>>();
+
+  constructor(tailBounds: TailBounds) {
+    this.tails = new TailCache(tailBounds);
+  }
+
+  /** Starts watching; the returned function stops it. */
+  watch(filter: SubjectFilter, watcher: Watcher): () => void {
+    const subject = filterSubject(filter);
+    if (subject === undefined) {
+      this.#wildcards.add(filter, watcher);
+      return () => this.#wildcards.delete(filter, watcher);
+    }
+    return addTo(this.#exact, subject, watcher);
+  }
+
+  /** Starts watching one consumer; the returned function stops it. */
+  watchConsumer(subject: Subject, name: ConsumerName, watcher: ConsumerWatcher): () => void {
+    return addTo(this.#consumers, consumerKey(subject, name), watcher);
+  }
+
+  /** Messages that this node committed. */
+  committed(runs: readonly CommittedRun[]): void {
+    for (const { subject, firstSequence, lastSequence, messages } of runs) {
+      const watchers = this.#watchersOf(subject);
+      if (watchers.length === 0) continue;
+      this.tails.append(subject, firstSequence, messages);
+      for (const watcher of watchers) watcher.moved(subject, firstSequence, lastSequence);
+    }
+  }
+
+  /** Messages were deleted. */
+  purged(subject: Subject, through: Sequence): void {
+    this.tails.purge(subject, through);
+  }
+
+  consumerChanged(subject: Subject, name: ConsumerName): void {
+    for (const watcher of [...(this.#consumers.get(consumerKey(subject, name)) ?? [])]) watcher.changed();
+  }
+
+  consumerDeleted(subject: Subject, name: ConsumerName): void {
+    for (const watcher of [...(this.#consumers.get(consumerKey(subject, name)) ?? [])]) watcher.deleted();
+  }
+
+  #watchersOf(subject: Subject): readonly Watcher[] {
+    const exact = this.#exact.get(subject);
+    // A copy: a watcher may stop watching when it is told.
+    const watchers = exact === undefined ? [] : [...exact];
+    this.#wildcards.match(subject, (watcher) => watchers.push(watcher));
+    return watchers;
+  }
+}
+
+// A subject cannot hold a line feed, so the key is unambiguous.
+const consumerKey = (subject: Subject, name: ConsumerName): string => `${subject}\n${name}`;
+
+const addTo = <K, V>(sets: Map<K, Set<V>>, key: K, value: V): (() => void) => {
+  let set = sets.get(key);
+  if (set === undefined) {
+    set = new Set();
+    sets.set(key, set);
+  }
+  set.add(value);
+  return () => {
+    const current = sets.get(key);
+    if (current?.delete(value) === true && current.size === 0) sets.delete(key);
+  };
+};
+

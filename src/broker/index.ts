@@ -1,0 +1,356 @@
+/**
+ * The broker: the verbs over the two stores and the actors. It knows no transport and no driver.
+ * @module
+ */
+import { type ActorOptions, systemTimers, type Timers } from "../../actors/actor.ts";
+import { Committer } from "../../actors/committer.ts";
+import { ActorRegistry } from "../../actors/registry.ts";
+import { type PublishMessage, subjectBehaviour } from "../../actors/subject.ts";
+import type { BodyStore } from "../bodies/contract.ts";
+import { VerifiedBodies } from "../bodies/verified.ts";
+import { StreamError } from "../core/errors.ts";
+import { pageBodyBytesMax } from "../core/limits.ts";
+import type { ConsumerConfig, Sequence } from "../core/message.ts";
+import type { ConsumerName, Subject } from "../core/subject.ts";
+import type {
+  AckOutcome,
+  AckRequest,
+  MetadataStore,
+  NackOutcome,
+  NackRequest,
+  PulledPage,
+} from "../metadata/contract.ts";
+import { Batcher } from "./batcher.ts";
+import type {
+  AckResult,
+  Broker,
+  EnvelopesPage,
+  FetchRequest,
+  Page,
+  ReadRequest,
+  StoredMessage,
+  SubscribeRequest,
+  Subscription,
+  SubscriptionSink,
+} from "./contract.ts";
+import type { FollowerTools } from "./follower.ts";
+import { Hub } from "./hub.ts";
+import { Publisher } from "./publisher.ts";
+import { nextSequence, Reader } from "./reader.ts";
+import { resolveStart, Subscriber } from "./subscriber.ts";
+import { Bell } from "./waiting.ts";
+
+const MiB = 1024 * 1024;
+
+/** What a broker is made of. */
+export interface BrokerOptions {
+  readonly metadata: MetadataStore;
+  readonly bodies: BodyStore;
+  readonly bodyBytesMax: number;
+  readonly timers?: Timers;
+  /** Unix milliseconds; only ages (`from=10m`) are counted from it. */
+  readonly clock?: () => number;
+  /** Told of every failure of an actor. */
+  onActorFailure?(error: unknown, restarts: number): void;
+  /** Told of every metadata transaction of publishes. */
+  onTransaction?(messages: number, bytes: number): void;
+}
+
+/** Numbers for the metrics, read when asked. */
+export interface BrokerGauges {
+  readonly liveActors: number;
+  readonly mailboxDepth: number;
+  readonly inFlightBytes: number;
+  readonly tailBytes: number;
+}
+
+/** Makes a broker over two stores; the caller closes the stores after `drain()`. */
+export const createBroker = (options: BrokerOptions): Broker & { gauges(): BrokerGauges } => new StreamBroker(options);
+
+class StreamBroker implements Broker {
+  readonly epoch: string;
+  readonly bodyBytesMax: number;
+  readonly #metadata: MetadataStore;
+  readonly #bodies: BodyStore;
+  readonly #verified: VerifiedBodies;
+  readonly #hub = new Hub({ bytesMax: 32 * MiB, subjectCountMax: 8192 });
+  readonly #committer: Committer;
+  readonly #subjects: ActorRegistry<Subject, PublishMessage>;
+  readonly #publisher: Publisher;
+  readonly #reader: Reader;
+  readonly #subscriber: Subscriber;
+  readonly #acks: Batcher<AckRequest, AckOutcome>;
+  readonly #nacks: Batcher<NackRequest, NackOutcome>;
+  readonly #timers: Timers;
+  readonly #clock: () => number;
+  readonly #drained = new AbortController();
+
+  constructor(options: BrokerOptions) {
+    const { metadata, bodies, bodyBytesMax, timers = systemTimers, clock = Date.now } = options;
+    this.epoch = metadata.epoch;
+    this.bodyBytesMax = bodyBytesMax;
+    this.#metadata = metadata;
+    this.#bodies = bodies;
+    this.#timers = timers;
+    this.#clock = clock;
+    this.#verified = new VerifiedBodies(bodies);
+    this.#reader = new Reader(metadata, this.#verified);
+    this.#committer = new Committer(bodies, metadata, {
+      batchCountMax: 4096,
+      batchBytesMax: 8 * MiB,
+      writesMax: 4,
+      waitingCountMax: 32_768,
+      waitingBytesMax: 64 * MiB,
+      onCommitted: (runs) => this.#hub.committed(runs),
+      onTransaction: (messages, bytes) => options.onTransaction?.(messages, bytes),
+    });
+    const actorOptions: ActorOptions = {
+      mailbox: { countMax: 65_536, bytesMax: Math.max(64 * MiB, 2 * bodyBytesMax) },
+      batchCountMax: 4096,
+      restartDelayMs: 50,
+      restartDelayMsMax: 5000,
+      timers,
+      onFailure: (error, restarts) => options.onActorFailure?.(error, restarts),
+    };
+    this.#subjects = new ActorRegistry(
+      (subject) => subjectBehaviour(subject, this.#committer),
+      actorOptions,
+      { idleMs: 60_000, timers, clock: () => performance.now() },
+    );
+    this.#publisher = new Publisher(this.#subjects, bodies, {
+      bodyBytesMax,
+      inFlightBytesMax: Math.max(256 * MiB, 4 * bodyBytesMax),
+    });
+    const tools: FollowerTools = { hub: this.#hub, reader: this.#reader, timers, readCountMax: 1024, retryMs: 250 };
+    this.#subscriber = new Subscriber(metadata, tools, clock);
+    this.#acks = new Batcher((requests) => metadata.ack(requests), 1024);
+    this.#nacks = new Batcher((requests) => metadata.nack(requests), 1024);
+  }
+
+  gauges(): BrokerGauges {
+    return {
+      liveActors: this.#subjects.size,
+      mailboxDepth: this.#subjects.depth,
+      inFlightBytes: this.#publisher.inFlightBytes,
+      tailBytes: this.#hub.tails.bytes,
+    };
+  }
+
+  publish: Broker["publish"] = (drafts) => this.#publisher.publish(drafts);
+  storeBody: Broker["storeBody"] = (source, signal) => this.#publisher.storeBody(source, signal);
+
+  async read(request: ReadRequest, signal?: AbortSignal): Promise<Page> {
+    const { subject, limit } = request;
+    const bounds = { limit, bodyBytesMax: Math.min(request.bodyBytesMax, pageBodyBytesMax) };
+    return this.#readFrom(request, signal, async (from) => {
+      const { head, messages, damaged, nextSequence: next } = await this.#reader.page(subject, from, bounds);
+      const page: Page = { ...head, subject, epoch: this.epoch, messages, damaged, nextSequence: next };
+      return { page, found: messages.length + damaged.length > 0 };
+    });
+  }
+
+  async readEnvelopes(request: ReadRequest, signal?: AbortSignal): Promise<EnvelopesPage> {
+    const { subject, limit } = request;
+    const bounds = { limit, bodyBytesMax: request.bodyBytesMax };
+    return this.#readFrom(request, signal, async (from) => {
+      const range = await this.#metadata.range(subject, from, bounds);
+      const { head, envelopes } = range;
+      const page = { ...head, subject, epoch: this.epoch, envelopes, nextSequence: nextSequence(from, range) };
+      return { page, found: envelopes.length > 0 };
+    });
+  }
+
+  async message(subject: Subject, sequence: Sequence): Promise<StoredMessage> {
+    const { head, envelopes } = await this.#metadata.range(subject, sequence, { limit: 1, bodyBytesMax: 1 });
+    const envelope = envelopes[0];
+    if (envelope?.sequence === sequence) return { envelope, body: (range) => this.#verified.open(envelope, range) };
+    if (sequence < 1 || sequence > head.lastSequence) {
+      throw new StreamError("message_not_found", `The last sequence of this subject is ${head.lastSequence}.`, {
+        last_sequence: head.lastSequence,
+      });
+    }
+    throw new StreamError("message_expired", "The message was here and was deleted or has expired.", {
+      first_sequence: head.firstSequence,
+    });
+  }
+
+  subjects: Broker["subjects"] = (query) => this.#metadata.subjects(query);
+
+  async subject(subject: Subject): ReturnType<Broker["subject"]> {
+    const details = await this.#metadata.subject(subject);
+    if (details === null) throw new StreamError("subject_not_found", "Nothing was ever published to this subject.");
+    return details;
+  }
+
+  async purge(subject: Subject, through: Sequence): Promise<{ readonly deleted: number }> {
+    const result = await this.#metadata.purge(subject, through);
+    this.#hub.purged(subject, through);
+    return result;
+  }
+
+  async putConsumer(subject: Subject, name: ConsumerName, config: ConsumerConfig): ReturnType<Broker["putConsumer"]> {
+    const { status, state } = await this.#metadata.putConsumer(subject, name, config);
+    if (status === "differs") {
+      throw new StreamError("consumer_exists", "The consumer exists with another configuration; delete it first.");
+    }
+    return { created: status === "created", state };
+  }
+
+  async consumer(subject: Subject, name: ConsumerName): ReturnType<Broker["consumer"]> {
+    const state = await this.#metadata.consumer(subject, name);
+    if (state === null) throw consumerNotFound(name);
+    return state;
+  }
+
+  consumers: Broker["consumers"] = (subject) => this.#metadata.consumers(subject);
+
+  async deleteConsumer(subject: Subject, name: ConsumerName): ReturnType<Broker["deleteConsumer"]> {
+    const state = await this.#metadata.deleteConsumer(subject, name);
+    if (state === null) throw consumerNotFound(name);
+    this.#hub.consumerDeleted(subject, name);
+    return state;
+  }
+
+  async fetch(request: FetchRequest, signal?: AbortSignal): Promise<Page> {
+    const { subject, consumer, limit, autoAck } = request;
+    const bodyBytesMax = Math.min(request.bodyBytesMax, pageBodyBytesMax);
+    const pulled = await this.#poll(subject, consumer, request.waitMs, signal, async () => {
+      // A client that has gone takes no lease.
+      if (signal?.aborted === true) throw new StreamError("unavailable", "The client has gone.");
+      const page = await this.#metadata.pull({ subject, consumer, limit, bodyBytesMax, autoAck, create: true });
+      return { page, found: page.envelopes.length > 0, dueInMs: page.nextDueInMs };
+    });
+    return this.#loadPulled(subject, pulled);
+  }
+
+  async peek(subject: Subject, name: ConsumerName, limit: number): Promise<Page> {
+    return this.#loadPulled(subject, await this.#metadata.peek(subject, name, { limit, bodyBytesMax: pageBodyBytesMax }));
+  }
+
+  async ack(subject: Subject, consumer: ConsumerName, settled: Parameters<Broker["ack"]>[2]): Promise<AckResult> {
+    const outcome = await this.#acks.add({ subject, consumer, ...settled });
+    if (outcome.status !== "acked") throw settleError(outcome, consumer);
+    const { ackedThrough, moved } = outcome;
+    if (moved) this.#hub.consumerChanged(subject, consumer);
+    return { ackedThrough, moved };
+  }
+
+  async nack(
+    subject: Subject,
+    consumer: ConsumerName,
+    sequences: readonly Sequence[],
+    delayMs: number,
+  ): Promise<{ readonly redeliver: number }> {
+    const outcome = await this.#nacks.add({ subject, consumer, sequences, delayMs });
+    if (outcome.status !== "nacked") throw settleError(outcome, consumer);
+    this.#hub.consumerChanged(subject, consumer);
+    return { redeliver: outcome.redeliver };
+  }
+
+  async subscribe(request: SubscribeRequest, sink: SubscriptionSink): Promise<Subscription> {
+    return this.#subscriber.subscribe(request, sink);
+  }
+
+  async readiness(): ReturnType<Broker["readiness"]> {
+    const [metadata, bodies] = await Promise.all([probe(this.#metadata), probe(this.#bodies)]);
+    return { metadata, bodies };
+  }
+
+  async drain(): Promise<void> {
+    this.#publisher.drain();
+    this.#drained.abort();
+    await this.#committer.drained();
+    await this.#subjects.stop();
+  }
+
+  /** Resolves where to start once, then looks and waits. */
+  async #readFrom<T>(
+    request: ReadRequest,
+    signal: AbortSignal | undefined,
+    look: (from: Sequence) => Promise<{ readonly page: T; readonly found: boolean }>,
+  ): Promise<T> {
+    const { subject, waitMs } = request;
+    let from: Sequence | undefined;
+    return this.#poll(subject, undefined, waitMs, signal, async () => {
+      from ??= await this.#resolve(subject, request.from);
+      return look(from);
+    });
+  }
+
+  async #resolve(subject: Subject, from: ReadRequest["from"]): Promise<Sequence> {
+    // The two forms that need no head: the range itself starts at the first message.
+    if (from.kind === "first") return 1;
+    if (from.kind === "sequence") return Math.max(1, from.sequence);
+    const [head] = await this.#metadata.heads([subject]);
+    if (head === undefined) throw new StreamError("internal", "A store left a head out.");
+    return resolveStart(this.#metadata, subject, from, head, this.#clock());
+  }
+
+  /** Looks, and looks again whenever something may have changed, until something is found or the time is over. */
+  async #poll<T>(
+    subject: Subject,
+    consumer: ConsumerName | undefined,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+    look: () => Promise<{ readonly page: T; readonly found: boolean; readonly dueInMs?: number | null }>,
+  ): Promise<T> {
+    if (waitMs <= 0) return (await look()).page;
+    const bell = new Bell();
+    const ring = (): void => bell.ring();
+    const unwatch = this.#hub.watch(subject as string as Parameters<Hub["watch"]>[0], { moved: ring });
+    const unwatchConsumer =
+      consumer === undefined
+        ? undefined
+        : this.#hub.watchConsumer(subject, consumer, { changed: ring, deleted: () => undefined });
+    const endsAt = performance.now() + waitMs;
+    try {
+      for (;;) {
+        bell.reset();
+        const { page, found, dueInMs } = await look();
+        const leftMs = endsAt - performance.now();
+        if (found || leftMs <= 0) return page;
+        const why = await bell.wait(Math.min(leftMs, dueInMs ?? leftMs), this.#timers, this.#drained.signal, signal);
+        if (why === "aborted" || why === "draining") return page;
+      }
+    } finally {
+      unwatch();
+      unwatchConsumer?.();
+    }
+  }
+
+  async #loadPulled(subject: Subject, pulled: PulledPage): Promise<Page> {
+    const loaded = await this.#reader.load(pulled.envelopes);
+    return { ...pulled.head, subject, epoch: this.epoch, ...loaded, nextSequence: pulled.nextSequence };
+  }
+}
+
+const consumerNotFound = (name: ConsumerName): StreamError =>
+  new StreamError("consumer_not_found", `There is no consumer ${name} on this subject.`);
+
+const settleError = (
+  outcome: Exclude<AckOutcome | NackOutcome, { status: "acked" } | { status: "nacked" }>,
+  name: ConsumerName,
+): StreamError => {
+  switch (outcome.status) {
+    case "consumer_not_found":
+      return consumerNotFound(name);
+    case "sequence_out_of_range":
+      return new StreamError("sequence_out_of_range", `The last sequence is ${outcome.lastSequence}.`, {
+        last_sequence: outcome.lastSequence,
+      });
+    case "wrong_ack_mode":
+      return new StreamError(
+        "wrong_ack_mode",
+        "The consumer acknowledges everything through a sequence; sequences and nack need one with ack explicit.",
+      );
+  }
+};
+
+const probe = async (store: { ready(): Promise<void> }): Promise<{ ready: boolean; detail?: string }> => {
+  try {
+    await store.ready();
+    return { ready: true };
+  } catch (error) {
+    return { ready: false, detail: error instanceof Error ? error.message : "does not answer" };
+  }
+};
