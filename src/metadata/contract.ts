@@ -60,6 +60,8 @@ export interface PullRequest extends PageBounds {
   readonly consumer: ConsumerName;
   /** Acknowledge what is returned in the same transaction. */
   readonly autoAck: boolean;
+  /** Make an unknown consumer (`ack: all`, from the first message); false: `consumer_not_found`. */
+  readonly create: boolean;
 }
 
 /** A leased, or (`ack: all`) merely read, envelope. */
@@ -166,7 +168,8 @@ export interface MetadataStore {
   deleteConsumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null>;
 
   /**
-   * Hands out messages under a consumer's name; an unknown consumer is made (`ack: all`, from the first message).
+   * Hands out messages under a consumer's name; with `create` an unknown consumer is made (`ack: all`, from the first
+   * message), without it the call rejects with `consumer_not_found`.
    * `all`: from `acked_through` + 1. `explicit`: due redeliveries first (lowest sequence first), then new ones, each
    * leased for `ackWaitMs`, never more than `maxAckPending` leased and nacked at once; with `autoAck` nothing is
    * leased. A message whose `maxDeliver` deliveries are used up and whose lease has run out is settled.

@@ -1,0 +1,382 @@
+/**
+ * What every body driver must do, as tests. A driver's own test file calls `bodyCases` and adds what only it has.
+ * @module
+ */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { StreamError } from "../core/errors.ts";
+import type { BodyRef } from "../core/message.ts";
+import {
+  type BodyFault,
+  type BodyStore,
+  type ByteRange,
+  isBodyFault,
+  objectNamePattern,
+  type Placement,
+} from "./contract.ts";
+
+/** A fresh, empty store. */
+export interface BodiesUnderTest {
+  readonly store: BodyStore;
+  /** Another store on the same bytes, as a new process would open it; the earlier one may be open or closed. */
+  reopen(): Promise<BodyStore>;
+  /** Closes every store and removes the bytes. */
+  dispose(): Promise<void>;
+}
+
+const MiB = 1024 * 1024;
+const largestChunkBytes = MiB;
+
+/** Bytes that differ from offset to offset and from seed to seed, so that a shifted read shows. */
+export const patternBytes = (lengthBytes: number, seed: number): Uint8Array => {
+  const words = new Uint32Array(Math.ceil(lengthBytes / 4));
+  let state = (seed + 1) * 2654435761;
+  for (let i = 0; i < words.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    words[i] = state;
+  }
+  return new Uint8Array(words.buffer, 0, lengthBytes);
+};
+
+/** SHA-256, 32 bytes. */
+export const sha256Of = (bytes: Uint8Array): Uint8Array => new Uint8Array(Bun.SHA256.hash(bytes).buffer);
+
+/** The ref of a body that was written. */
+export const refOf = (body: Uint8Array, placement: Placement | undefined): BodyRef => {
+  if (placement === undefined) throw new Error("The store answered with fewer placements than bodies.");
+  return { object: placement.object, offset: placement.offset, length: body.length, sha256: sha256Of(body) };
+};
+
+/** Writes bodies as one segment write. */
+export const writeBodies = async (store: BodyStore, bodies: readonly Uint8Array[]): Promise<readonly BodyRef[]> => {
+  const placements = await store.writeSegment(bodies);
+  expect(placements).toHaveLength(bodies.length);
+  return bodies.map((body, index) => refOf(body, placements[index]));
+};
+
+/** Writes one body as an object of its own. */
+export const writeLarge = async (
+  store: BodyStore,
+  chunks: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<BodyRef> => {
+  const { object, length, sha256 } = await store.writeObject(chunks, signal);
+  return { object, offset: 0, length, sha256 };
+};
+
+/** A source of these chunks. */
+export async function* chunksOf(chunks: Iterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  for (const chunk of chunks) yield await Promise.resolve(chunk);
+}
+
+/** Whole bytes of a stream; every chunk is checked against the contract's bound. */
+export const collect = async (chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> => {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) {
+    expect(chunk.length).toBeLessThanOrEqual(largestChunkBytes);
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts);
+};
+
+/** Equal bytes; tells the first difference instead of printing megabytes. */
+export const expectBytes = (got: Uint8Array | BodyFault | StreamError | undefined, wanted: Uint8Array): void => {
+  if (!(got instanceof Uint8Array)) throw new Error("There are no bytes.", { cause: got });
+  if (Buffer.compare(got, wanted) === 0) return;
+  const at = wanted.findIndex((byte, index) => got[index] !== byte);
+  throw new Error(`The bytes differ: ${got.length} of ${wanted.length} bytes, the first difference at ${at}.`);
+};
+
+/** The error that a promise rejects with. */
+export const rejectionOf = async (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => {
+      throw new Error("It did not reject.");
+    },
+    (thrown: unknown) => thrown,
+  );
+
+/** Runs the cases against a driver; `open` makes a fresh, empty store for each. */
+export const bodyCases = (name: string, open: () => Promise<BodiesUnderTest>): void => {
+  describe(`body store contract: ${name}`, () => {
+    let opened: BodiesUnderTest;
+    let store: BodyStore;
+    beforeEach(async () => {
+      opened = await open();
+      store = opened.store;
+    });
+    afterEach(() => opened.dispose());
+    const get = (): BodyStore => store;
+
+    segmentCases(get, () => opened.reopen());
+    readCases(get);
+    objectCases(get, () => opened.reopen());
+    streamCases(get);
+
+    test("ready resolves while the store answers", async () => {
+      await store.ready();
+    });
+
+    test("a closed store refuses and does not hang", async () => {
+      const body = patternBytes(100, 1);
+      const [ref] = await writeBodies(store, [body]);
+      await store.close();
+      for (const refused of [store.writeSegment([body]), store.writeObject(chunksOf([body])), store.ready()]) {
+        expect(codeOf(await rejectionOf(refused))).toBe("unavailable");
+      }
+      expectBytes((await (await opened.reopen()).read(ref === undefined ? [] : [ref]))[0], body);
+    });
+  });
+};
+
+const codeOf = (thrown: unknown): string =>
+  thrown instanceof StreamError ? thrown.code : `not ours: ${String(thrown)}`;
+
+const expectAll = async (store: BodyStore, refs: readonly BodyRef[], bodies: readonly Uint8Array[]): Promise<void> => {
+  const results = await store.read(refs);
+  expect(results).toHaveLength(bodies.length);
+  for (const [index, body] of bodies.entries()) expectBytes(results[index], body);
+};
+
+const segmentCases = (get: () => BodyStore, reopen: () => Promise<BodyStore>): void => {
+  test("bodies of one segment write come back in order, byte for byte", async () => {
+    const bodies = [1, 2, 1023, 1024, 4097, 200_000].map((length, seed) => patternBytes(length, seed));
+    const refs = await writeBodies(get(), bodies);
+    for (const { object, offset } of refs) {
+      expect(object).toMatch(objectNamePattern);
+      expect(offset).toBeGreaterThanOrEqual(0);
+    }
+    await expectAll(get(), refs, bodies);
+  });
+
+  test("no body: no placement", async () => {
+    expect(await get().writeSegment([])).toEqual([]);
+  });
+
+  test("2,500 bodies in one call", async () => {
+    const bodies = Array.from({ length: 2500 }, (_, seed) => patternBytes(1 + (seed % 90), seed));
+    await expectAll(get(), await writeBodies(get(), bodies), bodies);
+  });
+
+  test("one call of more than 8 MiB", async () => {
+    const bodies = Array.from({ length: 40 }, (_, seed) => patternBytes(256 * 1024 - seed, seed));
+    await expectAll(get(), await writeBodies(get(), bodies), bodies);
+  });
+
+  test("views into a larger buffer are written, not the buffer", async () => {
+    const buffer = patternBytes(10_000, 1);
+    const bodies = [buffer.subarray(10, 20), buffer.subarray(5000, 9000)];
+    await expectAll(get(), await writeBodies(get(), bodies), bodies);
+  });
+
+  test("overlapping calls keep their bodies apart", async () => {
+    const calls = Array.from({ length: 50 }, (_, call) =>
+      Array.from({ length: 1 + (call % 4) }, (_none, body) => patternBytes(300 + call, call * 10 + body)),
+    );
+    const refs = await Promise.all(calls.map((bodies) => writeBodies(get(), bodies)));
+    await expectAll(get(), refs.flat(), calls.flat());
+    const places = refs.flat().map(({ object, offset }) => `${object} ${offset}`);
+    expect(new Set(places).size).toBe(places.length);
+  });
+
+  test("what was written is there for the next process, which writes elsewhere", async () => {
+    const before = [patternBytes(500, 1), patternBytes(600, 2)];
+    const refs = await writeBodies(get(), before);
+    await get().close();
+    const next = await reopen();
+    const after = [patternBytes(700, 3)];
+    const newRefs = await writeBodies(next, after);
+    await expectAll(next, [...refs, ...newRefs], [...before, ...after]);
+    expect(refs.map((ref) => ref.object)).not.toContain(newRefs[0]?.object);
+  });
+};
+
+const readCases = (get: () => BodyStore): void => {
+  test("results have the order of the refs, whatever their place, also twice the same", async () => {
+    const bodies = Array.from({ length: 20 }, (_, seed) => patternBytes(100 + seed, seed));
+    const refs = await writeBodies(get(), bodies);
+    const large = patternBytes(300_000, 77);
+    const largeRef = await writeLarge(get(), chunksOf([large]));
+    const order = [19, 3, 3, 0, 7];
+    const wanted = order.map((index) => bodies[index] ?? large);
+    const asked = order.map((index) => refs[index] ?? largeRef);
+    await expectAll(get(), [...asked, largeRef, ...asked], [...wanted, large, ...wanted]);
+  });
+
+  test("a few bodies far apart in one object", async () => {
+    const bodies = Array.from({ length: 30 }, (_, seed) => patternBytes(100_000, seed));
+    const refs = await writeBodies(get(), bodies);
+    const far = [0, 9, 10, 29];
+    const pick = <T>(list: readonly T[]): readonly T[] => list.filter((_, index) => far.includes(index));
+    await expectAll(get(), pick(refs), pick(bodies));
+  });
+
+  test("a ref of length 0 is an empty array, without an object", async () => {
+    const empty: BodyRef = { object: "", offset: 0, length: 0, sha256: sha256Of(new Uint8Array(0)) };
+    const body = patternBytes(10, 1);
+    const refs = await writeBodies(get(), [body]);
+    await expectAll(get(), [empty, ...refs, empty], [new Uint8Array(0), body, new Uint8Array(0)]);
+    expect(await get().read([])).toEqual([]);
+  });
+
+  test("a missing object and a range past the end are faults of their own, never short", async () => {
+    const bodies = [patternBytes(1000, 1), patternBytes(2000, 2)];
+    const [first, last] = await writeBodies(get(), bodies);
+    if (first === undefined || last === undefined) throw new Error("There are two.");
+    const gone = { ...first, object: `${first.object}x` };
+    const tooLong = { ...last, length: last.length + 1 };
+    const beyond = { ...last, offset: last.offset + 10_000_000 };
+    const results = await get().read([first, gone, tooLong, beyond, last]);
+    expectBytes(results[0], bodies[0] ?? new Uint8Array(0));
+    for (const index of [1, 2, 3]) expect(faultOf(results[index])).toBe("missing");
+    expectBytes(results[4], bodies[1] ?? new Uint8Array(0));
+  });
+
+  test("a read that overlaps writes sees what was acknowledged", async () => {
+    const refs: BodyRef[] = [];
+    const bodies: Uint8Array[] = [];
+    for (let round = 0; round < 10; round++) {
+      const body = patternBytes(5000, round);
+      const writing = writeBodies(get(), [body]);
+      await expectAll(get(), refs, bodies);
+      refs.push(...(await writing));
+      bodies.push(body);
+    }
+    await expectAll(get(), refs, bodies);
+  });
+};
+
+const faultOf = (result: Uint8Array | BodyFault | undefined): string | undefined =>
+  result !== undefined && isBodyFault(result) ? result.fault : undefined;
+
+const objectCases = (get: () => BodyStore, reopen: () => Promise<BodyStore>): void => {
+  const shapes: Record<string, readonly number[]> = {
+    "one chunk": [300_000],
+    "one chunk of 5 MiB": [5 * MiB],
+    "many small chunks": Array.from({ length: 3000 }, (_, index) => 1 + (index % 700)),
+    "all kinds of chunks": [1, 0, 2 * MiB + 3, 17, 0, 256 * 1024, 256 * 1024 - 1, MiB, 900_000, 900_000],
+  };
+  for (const [shape, lengths] of Object.entries(shapes)) {
+    test(`a large object out of ${shape}`, async () => {
+      const chunks = lengths.map((length, seed) => patternBytes(length, seed));
+      const whole = Buffer.concat(chunks);
+      const ref = await writeLarge(get(), chunksOf(chunks));
+      expect(ref.object).toMatch(objectNamePattern);
+      expect(ref.length).toBe(whole.length);
+      expectBytes(ref.sha256, sha256Of(whole));
+      await expectAll(get(), [ref], [whole]);
+      await get().close();
+      await expectAll(await reopen(), [ref], [whole]);
+    });
+  }
+
+  test("a source may use its buffer again", async () => {
+    const buffer = new Uint8Array(10_000);
+    const source = async function* (): AsyncIterable<Uint8Array> {
+      for (let value = 1; value <= 200; value++) yield await Promise.resolve(buffer.fill(value));
+    };
+    const ref = await writeLarge(get(), source());
+    const whole = Uint8Array.from({ length: 2_000_000 }, (_, index) => Math.floor(index / 10_000) + 1);
+    await expectAll(get(), [ref], [whole]);
+  });
+
+  test("an empty source is the empty body, which has no object", async () => {
+    const ref = await writeLarge(get(), chunksOf([new Uint8Array(0)]));
+    expect([ref.object, ref.length]).toEqual(["", 0]);
+    expectBytes(ref.sha256, sha256Of(new Uint8Array(0)));
+  });
+
+  test("several at once, each its own object", async () => {
+    const bodies = Array.from({ length: 6 }, (_, seed) => patternBytes(400_000 + seed, seed));
+    const refs = await Promise.all(bodies.map((body) => writeLarge(get(), chunksOf([body]))));
+    expect(new Set(refs.map((ref) => ref.object)).size).toBe(bodies.length);
+    await expectAll(get(), refs, bodies);
+  });
+
+  test("the error of the source is passed on", async () => {
+    const broken = new Error("the client has gone");
+    const source = async function* (): AsyncIterable<Uint8Array> {
+      yield await Promise.resolve(patternBytes(2 * MiB, 1));
+      throw broken;
+    };
+    expect(await rejectionOf(get().writeObject(source()))).toBe(broken);
+  });
+
+  test("an abort is passed on: before the start, between chunks, and while the source is silent", async () => {
+    const reason = new Error("no longer wanted");
+    const early = new AbortController();
+    early.abort(reason);
+    const body = patternBytes(300_000, 1);
+    expect(await rejectionOf(get().writeObject(chunksOf([body]), early.signal))).toBe(reason);
+
+    const between = new AbortController();
+    const stopping = async function* (): AsyncIterable<Uint8Array> {
+      yield await Promise.resolve(body);
+      between.abort(reason);
+      yield body;
+    };
+    expect(await rejectionOf(get().writeObject(stopping(), between.signal))).toBe(reason);
+
+    const silence = new AbortController();
+    const silent = async function* (): AsyncIterable<Uint8Array> {
+      yield await Promise.resolve(body);
+      queueMicrotask(() => silence.abort(reason));
+      await new Promise(() => undefined);
+    };
+    expect(await rejectionOf(get().writeObject(silent(), silence.signal))).toBe(reason);
+    await get().ready();
+  });
+};
+
+const streamCases = (get: () => BodyStore): void => {
+  const length = 3 * MiB + 12_345;
+  const ranges: readonly (ByteRange | undefined)[] = [
+    undefined,
+    { start: 0, end: length },
+    { start: 0, end: 1 },
+    { start: length - 1, end: length },
+    { start: MiB - 1, end: 2 * MiB + 1 },
+    { start: 77, end: 77 },
+  ];
+
+  test("streams a large object and ranges of it", async () => {
+    const body = patternBytes(length, 5);
+    const ref = await writeLarge(get(), chunksOf([body]));
+    for (const range of ranges) {
+      expectBytes(await collect(get().stream(ref, range)), body.subarray(range?.start ?? 0, range?.end));
+    }
+  });
+
+  test("streams a body out of the middle of a segment", async () => {
+    const bodies = [1000, 70_000, 1000].map((bytes, seed) => patternBytes(bytes, seed));
+    const refs = await writeBodies(get(), bodies);
+    const [ref, body] = [refs[1], bodies[1]];
+    if (ref === undefined || body === undefined) throw new Error("There are three.");
+    expectBytes(await collect(get().stream(ref)), body);
+    expectBytes(await collect(get().stream(ref, { start: 10, end: 60_000 })), body.subarray(10, 60_000));
+  });
+
+  test("an empty body streams nothing", async () => {
+    const empty: BodyRef = { object: "", offset: 0, length: 0, sha256: sha256Of(new Uint8Array(0)) };
+    expect(await collect(get().stream(empty))).toHaveLength(0);
+  });
+
+  test("missing bytes reject with data_loss, never a short end", async () => {
+    const body = patternBytes(length, 5);
+    const ref = await writeLarge(get(), chunksOf([body]));
+    const gone = { ...ref, object: `${ref.object}x` };
+    const tooLong = { ...ref, length: length + 1 };
+    for (const missing of [gone, tooLong]) {
+      expect(codeOf(await rejectionOf(collect(get().stream(missing))))).toBe("data_loss");
+    }
+  });
+
+  test("a reader that stops early leaves the store usable", async () => {
+    const body = patternBytes(length, 5);
+    const ref = await writeLarge(get(), chunksOf([body]));
+    for await (const chunk of get().stream(ref)) {
+      expect(chunk.length).toBeGreaterThan(0);
+      break;
+    }
+    expectBytes(await collect(get().stream(ref)), body);
+  });
+};

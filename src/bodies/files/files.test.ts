@@ -1,0 +1,381 @@
+/**
+ * The files driver: the cases of every driver, and what only files do (segments, faults of the disk, left-overs).
+ * @module
+ */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { StreamError } from "../../core/errors.ts";
+import {
+  bodyCases,
+  chunksOf,
+  collect,
+  expectBytes,
+  patternBytes,
+  rejectionOf,
+  writeBodies,
+  writeLarge,
+} from "../cases.ts";
+import { type BodyStore, isBodyFault } from "../contract.ts";
+import { openFileBodies } from "./index.ts";
+import { type FileIo, nodeFileIo } from "./io.ts";
+
+const newFolder = (): string => mkdtempSync(join(tmpdir(), "mts-bodies-"));
+
+bodyCases("files", async () => {
+  const path = join(newFolder(), "deep", "bodies");
+  const stores: BodyStore[] = [];
+  const reopen = async (): Promise<BodyStore> => {
+    const store = await openFileBodies({ path });
+    stores.push(store);
+    return store;
+  };
+  return {
+    store: await reopen(),
+    reopen,
+    dispose: async () => {
+      for (const store of stores) await store.close();
+      rmSync(join(path, "..", ".."), { recursive: true });
+    },
+  };
+});
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+const systemError = (code: string): Error => Object.assign(new Error(`${code}: made up`), { code });
+
+/** A disk with a set number of free bytes and faults that are switched on; it notes what was done, in order. */
+class FaultyDisk {
+  freeBytes = Number.POSITIVE_INFINITY;
+  /** Calls of these fail with this code. */
+  failing: Partial<Record<"sync" | "syncFolder" | "rename" | "read" | "open", string>> = {};
+  readonly log: string[] = [];
+  readonly io: FileIo;
+
+  constructor() {
+    const fail = (call: keyof FaultyDisk["failing"]): void => {
+      this.log.push(call);
+      const code = this.failing[call];
+      if (code !== undefined) throw systemError(code);
+    };
+    const writeNow: FileIo["writeNow"] = (file, parts, position) => {
+      const bytes = Buffer.concat(parts);
+      this.log.push(`write ${bytes.length}`);
+      if (this.freeBytes === 0) throw systemError("ENOSPC");
+      // As a real disk does: what fits is written, and only the next call fails.
+      const fitting = bytes.subarray(0, Math.min(bytes.length, this.freeBytes));
+      this.freeBytes -= fitting.length;
+      return nodeFileIo.writeNow(file, [fitting], position);
+    };
+    this.io = {
+      ...nodeFileIo,
+      writeNow,
+      write: async (file, parts, position) => writeNow(file, parts, position),
+      sync: async (file) => (fail("sync"), nodeFileIo.sync(file)),
+      syncNow: (file) => {
+        fail("sync");
+        nodeFileIo.syncNow(file);
+      },
+      syncFolder: async (path) => (fail("syncFolder"), nodeFileIo.syncFolder(path)),
+      rename: async (from, to) => (fail("rename"), nodeFileIo.rename(from, to)),
+      open: async (path, mode) => (fail("open"), nodeFileIo.open(path, mode)),
+      read: async (file, into, position) => (fail("read"), nodeFileIo.read(file, into, position)),
+      readNow: (file, into, position) => (fail("read"), nodeFileIo.readNow(file, into, position)),
+    };
+  }
+}
+
+/** Every file below a folder with its size. */
+const filesOf = (path: string): readonly { readonly name: string; readonly bytes: number }[] =>
+  readdirSync(path, { recursive: true, encoding: "utf8" })
+    .map((name) => ({ name, stat: statSync(join(path, name)) }))
+    .filter(({ stat }) => stat.isFile())
+    .map(({ name, stat }) => ({ name, bytes: stat.size }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+
+const codeOf = async (promise: Promise<unknown>): Promise<string> => {
+  const thrown = await rejectionOf(promise);
+  return thrown instanceof StreamError ? thrown.code : `not ours: ${String(thrown)}`;
+};
+
+describe("file bodies", () => {
+  let path: string;
+  let disk: FaultyDisk;
+  const stores: BodyStore[] = [];
+  const open = async (segmentBytesMax = 64 * MiB): Promise<BodyStore> => {
+    const store = await openFileBodies({ path, io: disk.io, segmentBytesMax });
+    stores.push(store);
+    disk.log.length = 0;
+    return store;
+  };
+  beforeEach(() => {
+    path = newFolder();
+    disk = new FaultyDisk();
+  });
+  afterEach(async () => {
+    for (const store of stores.splice(0)) await store.close();
+    rmSync(path, { recursive: true });
+  });
+
+  test("a segment that would grow too large is followed by another; a larger call has one alone", async () => {
+    const store = await open(10 * KiB);
+    const sizes = [4 * KiB, 4 * KiB, 4 * KiB, 30 * KiB, 1];
+    const bodies = sizes.map((size, seed) => patternBytes(size, seed));
+    const refs = [];
+    for (const body of bodies) refs.push(...(await writeBodies(store, [body])));
+    const names = refs.map((ref) => ref.object);
+    expect(names.map((name) => names.indexOf(name))).toEqual([0, 0, 2, 3, 4]);
+    for (const [index, result] of (await store.read(refs)).entries()) expectBytes(result, bodies[index]!);
+  });
+
+  test("a new process never appends to an older segment", async () => {
+    const first = await writeBodies(await open(), [patternBytes(10, 1)]);
+    const second = await writeBodies(await open(), [patternBytes(10, 2)]);
+    expect(second[0]!.object).not.toBe(first[0]!.object);
+    expect(second[0]!.offset).toBe(0);
+  });
+
+  test("calls that come during a flush share the next one", async () => {
+    const store = await open();
+    await writeBodies(store, [patternBytes(10, 0)]);
+    disk.log.length = 0;
+    await Promise.all(Array.from({ length: 20 }, (_, seed) => writeBodies(store, [patternBytes(100, seed)])));
+    expect(disk.log).toEqual(["write 2000", "sync"]);
+  });
+
+  test("bytes are synced before their name, and both before the answer", async () => {
+    const store = await open();
+    await writeBodies(store, [patternBytes(10, 0)]);
+    expect(disk.log.slice(-4)).toEqual(["open", "write 10", "sync", "syncFolder"]);
+    disk.log.length = 0;
+    await writeLarge(store, chunksOf([patternBytes(300 * KiB, 1)]));
+    const steps = disk.log.filter((step) => step !== "syncFolder");
+    expect(steps).toEqual(["open", `write ${300 * KiB}`, "sync", "rename"]);
+    expect(disk.log.at(-1)).toBe("syncFolder");
+  });
+
+  test("a full disk: storage_full, the space given back, and work again when there is room", async () => {
+    const store = await open();
+    const kept = patternBytes(1000, 1);
+    const refs = await writeBodies(store, [kept]);
+    const [before] = filesOf(path);
+    disk.freeBytes = 500;
+    expect(await codeOf(store.writeSegment([patternBytes(2000, 2)]))).toBe("storage_full");
+    expect(filesOf(path)).toEqual([before!]);
+    expect(await codeOf(store.writeSegment([patternBytes(2000, 3)]))).toBe("storage_full");
+    expect(filesOf(path)).toEqual([before!]);
+
+    disk.freeBytes = Number.POSITIVE_INFINITY;
+    const later = patternBytes(3000, 4);
+    const laterRefs = await writeBodies(store, [later]);
+    expect(laterRefs[0]!.object).not.toBe(refs[0]!.object);
+    const results = await store.read([...refs, ...laterRefs]);
+    expectBytes(results[0], kept);
+    expectBytes(results[1], later);
+  });
+
+  test("a full disk removes the partial large object", async () => {
+    const store = await open();
+    disk.freeBytes = 3 * MiB;
+    expect(await codeOf(store.writeObject(chunksOf([patternBytes(5 * MiB, 1)])))).toBe("storage_full");
+    expect(filesOf(path)).toEqual([]);
+    disk.freeBytes = Number.POSITIVE_INFINITY;
+    await writeLarge(store, chunksOf([patternBytes(5 * MiB, 1)]));
+  });
+
+  test.each(["EDQUOT", "EFBIG", "ENOSPC"])("%s on opening is storage_full too", async (code) => {
+    const store = await open();
+    disk.failing = { open: code };
+    expect(await codeOf(store.writeSegment([patternBytes(10, 1)]))).toBe("storage_full");
+    expect(await codeOf(store.writeObject(chunksOf([patternBytes(10, 1)])))).toBe("storage_full");
+  });
+
+  test("after a failed sync the file is not trusted: unavailable, then another segment", async () => {
+    const store = await open();
+    const kept = patternBytes(1000, 1);
+    const refs = await writeBodies(store, [kept]);
+    disk.failing = { sync: "EIO" };
+    expect(await codeOf(store.writeSegment([patternBytes(2000, 2)]))).toBe("unavailable");
+    disk.failing = {};
+    const later = await writeBodies(store, [patternBytes(10, 3)]);
+    expect(later[0]!.object).not.toBe(refs[0]!.object);
+    expect(statSync(join(path, refs[0]!.object)).size).toBe(1000);
+    expectBytes((await store.read(refs))[0], kept);
+  });
+
+  test.each(["syncFolder", "rename", "sync"] as const)("a failed %s leaves no file behind", async (call) => {
+    const store = await open();
+    disk.failing = { [call]: "EIO" };
+    expect(await codeOf(store.writeObject(chunksOf([patternBytes(300 * KiB, 1)])))).toBe("unavailable");
+    if (call !== "rename") expect(await codeOf(store.writeSegment([patternBytes(10, 1)]))).toBe("unavailable");
+    expect(filesOf(path)).toEqual([]);
+    disk.failing = {};
+    await writeLarge(store, chunksOf([patternBytes(300 * KiB, 1)]));
+    await writeBodies(store, [patternBytes(10, 1)]);
+  });
+
+  test("a folder that somebody removed costs one write, not all that follow", async () => {
+    const store = await open(1);
+    await writeBodies(store, [patternBytes(10, 1)]);
+    rmSync(join(path, "s"), { recursive: true });
+    await store.writeSegment([patternBytes(10, 2)]).catch(() => undefined);
+    const body = patternBytes(10, 3);
+    expectBytes((await store.read(await writeBodies(store, [body])))[0], body);
+  });
+
+  test("the source's error and an abort leave no file behind", async () => {
+    const store = await open();
+    const abort = new AbortController();
+    const source = async function* (): AsyncIterable<Uint8Array> {
+      yield await Promise.resolve(patternBytes(2 * MiB, 1));
+      abort.abort(new Error("gone"));
+      yield patternBytes(MiB, 2);
+    };
+    await rejectionOf(store.writeObject(source(), abort.signal));
+    expect(filesOf(path)).toEqual([]);
+  });
+
+  test("a large chunk is written in pieces of at most 1 MiB", async () => {
+    const store = await open();
+    await writeLarge(store, chunksOf([patternBytes(3 * MiB + 5, 1)]));
+    const writes = disk.log.filter((step) => step.startsWith("write"));
+    expect(writes).toEqual([`write ${MiB}`, `write ${MiB}`, `write ${MiB}`, "write 5"]);
+  });
+
+  test("a large object is synced on its way, so that small writes do not queue behind one long sync", async () => {
+    const store = await open();
+    await writeLarge(store, chunksOf(Array.from({ length: 8 }, (_, seed) => patternBytes(MiB, seed))));
+    const steps = disk.log.filter((step) => step === "sync" || step.startsWith("write"));
+    expect(steps.map((step) => step.slice(0, 5)).join(" ")).toBe(
+      "write write write write sync write write write write sync",
+    );
+  });
+
+  test("left-overs of a dead upload are removed at start, objects are not", async () => {
+    const store = await open();
+    const body = patternBytes(300 * KiB, 1);
+    const ref = await writeLarge(store, chunksOf([body]));
+    await store.close();
+    writeFileSync(join(path, "tmp", "0mh8x3k2pq7d1v0aa"), "half");
+    const next = await open();
+    expect(readdirSync(join(path, "tmp"))).toEqual([]);
+    expectBytes(await collect(next.stream(ref)), body);
+  });
+
+  test("neighbours are read in one request", async () => {
+    const store = await open();
+    const refs = await writeBodies(
+      store,
+      Array.from({ length: 100 }, (_, seed) => patternBytes(1000, seed)),
+    );
+    disk.log.length = 0;
+    await store.read(refs.filter((_, index) => index % 3 !== 1));
+    expect(disk.log).toEqual(["open", "read"]);
+  });
+
+  test("a truncated segment costs the bodies past its end only", async () => {
+    const bodies = Array.from({ length: 10 }, (_, seed) => patternBytes(1000, seed));
+    const refs = await writeBodies(await open(), bodies);
+    truncateSync(join(path, refs[0]!.object), 4500);
+    const results = await (await open()).read(refs);
+    const outcomes = results.map((result): string => (isBodyFault(result) ? result.fault : "whole"));
+    expect(outcomes).toEqual([
+      ...Array.from({ length: 4 }, () => "whole"),
+      ...Array.from({ length: 6 }, () => "missing"),
+    ]);
+  });
+
+  test("an error of the disk is failed, with its cause, and passes", async () => {
+    const store = await open();
+    const refs = await writeBodies(store, [patternBytes(1000, 1), patternBytes(1000, 2)]);
+    disk.failing = { read: "EIO" };
+    for (const result of await store.read(refs)) {
+      expect(result).toMatchObject({ fault: "failed", cause: { code: "EIO" } });
+    }
+    expect(await codeOf(collect(store.stream(refs[0]!)))).toBe("unavailable");
+    disk.failing = {};
+    expect((await store.read(refs)).some(isBodyFault)).toBe(false);
+  });
+
+  test("a name that leads out of the folder is missing", async () => {
+    const store = await open();
+    const refs = await writeBodies(store, [patternBytes(10, 1)]);
+    writeFileSync(join(path, "s", "secret"), "0123456789");
+    for (const object of ["s/../s/secret", "/etc/hostname", "../x", "s"]) {
+      const [result] = await store.read([{ ...refs[0]!, object, length: 1 }]);
+      expect(result).toMatchObject({ fault: "missing" });
+    }
+  });
+
+  test("more objects than files may be open are read, and their files closed", async () => {
+    const store = await open(1);
+    const bodies = Array.from({ length: 300 }, (_, seed) => patternBytes(20, seed));
+    const refs = [];
+    for (const body of bodies) refs.push(...(await writeBodies(store, [body])));
+    for (const [index, result] of (await store.read(refs)).entries()) expectBytes(result, bodies[index]!);
+    expect(openFilesBelow(path)).toBeLessThan(150);
+    await store.close();
+    // The files close behind `close`; a file operation of our own comes after theirs.
+    while (openFilesBelow(path) > 0) await nodeFileIo.list(path);
+  });
+
+  test("close waits for what is under way", async () => {
+    const store = await open();
+    const body = patternBytes(100, 1);
+    const writing = writeBodies(store, [body]);
+    await store.close();
+    expectBytes((await (await open()).read(await writing))[0], body);
+  });
+
+  test("ready says no when the disk refuses", async () => {
+    const store = await open();
+    disk.failing = { open: "EROFS" };
+    expect(await codeOf(store.ready())).toBe("unavailable");
+    disk.failing = {};
+    await store.ready();
+    expect(filesOf(path)).toEqual([]);
+  });
+
+  test("the same name twice never overwrites", async () => {
+    const twice = await openFileBodies({ path, segmentBytesMax: 1, randomId: () => "0mh8x3k2pq7d1v0aa" });
+    stores.push(twice);
+    const body = patternBytes(10, 1);
+    const refs = await writeBodies(twice, [body]);
+    expect(await codeOf(twice.writeSegment([patternBytes(10, 2)]))).toBe("unavailable");
+    expectBytes((await twice.read(refs))[0], body);
+  });
+
+  test("the store's path is refused when it is a file", async () => {
+    const file = join(path, "file");
+    closeSync(openSync(file, "w"));
+    expect(await codeOf(openFileBodies({ path: file }))).toBe("unavailable");
+    expect(existsSync(file)).toBe(true);
+  });
+});
+
+/** Files below a folder that this process has open; 0 where `/proc` does not tell. */
+const openFilesBelow = (path: string): number => {
+  if (!existsSync("/proc/self/fd")) return 0;
+  return readdirSync("/proc/self/fd").filter((file) => linkOf(file).startsWith(path)).length;
+};
+
+const linkOf = (file: string): string => {
+  try {
+    return readlinkSync(`/proc/self/fd/${file}`);
+  } catch {
+    return "";
+  }
+};

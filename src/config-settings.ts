@@ -1,0 +1,250 @@
+/**
+ * Every setting as data: name, default, meaning and how its text is read. Flags, environment, file, help and the
+ * README's table are all made from this one table; reading the sources is `config.ts`.
+ * @module
+ */
+import { isIP } from "node:net";
+import type { Config } from "./config-shape.ts";
+import { parseAge, parseSize } from "./core/duration.ts";
+
+/** A value, or one sentence that says what is wrong and names the fix. It never repeats the value. */
+export type Parsed<T> = { readonly value: T } | { readonly problem: string };
+
+/** One setting. */
+export interface Setting<out T> {
+  /** Its name in the file; flag and variable are made from it: `http_port` is `--http-port` and `MTS_HTTP_PORT`. */
+  readonly key: string;
+  /** What the help text shows in the value's place. */
+  readonly placeholder: string;
+  /** The default as somebody would write it; read by `parse` like any other value. */
+  readonly initial: string;
+  /** One sentence for the help text and the README. */
+  readonly meaning: string;
+  /** The value may hold a password, so it is never printed back. */
+  readonly secret?: true;
+  readonly parse: (raw: string) => Parsed<T>;
+}
+
+/** Where an embedded store is; an empty path means "in the data folder". */
+export interface StoreLocation {
+  readonly path: string;
+}
+
+/** Level and format as far as they were named; `undefined` leaves the choice to the default. */
+export interface LogChoice {
+  readonly level?: Config["logLevel"];
+  readonly format?: Config["logFormat"];
+}
+
+/** One GiB: a body, in base64, still fits one string and one frame. */
+const bodyBytesCeiling = 1024 ** 3;
+/** Thirty days: every remembered id costs a row. */
+const dedupeWindowMsMax = 30 * 24 * 60 * 60 * 1000;
+
+const hostName =
+  /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$/;
+
+const parseHost = (raw: string): Parsed<string> => {
+  const host = raw.startsWith("[") && raw.endsWith("]") ? raw.slice(1, -1) : raw;
+  if (isIP(host) !== 0) return { value: host };
+  if (raw === "*") return { problem: "is no address; every interface is 0.0.0.0, or :: with IPv6" };
+  if (/^[\d.]+$/.test(raw) || !hostName.test(raw)) {
+    return {
+      problem: "is no host name or IP address; write it alone, such as 127.0.0.1 (the port is a setting of its own)",
+    };
+  }
+  return { value: raw };
+};
+
+const parsePort = (raw: string): Parsed<number> =>
+  /^\d{1,5}$/.test(raw) && Number(raw) <= 65_535
+    ? { value: Number(raw) }
+    : { problem: "is no port; write a whole number from 0 (any free port) to 65535" };
+
+const parsePath = (raw: string): Parsed<string> =>
+  raw.includes("\0") ? { problem: "is no path; it contains a NUL character" } : { value: raw };
+
+const parseBodyBytes = (raw: string): Parsed<number> => {
+  const bytes = parseSize(raw);
+  if (bytes === undefined) {
+    return { problem: "is no size; write a whole number with a unit (B kB MB GB KiB MiB GiB), such as 64MiB" };
+  }
+  return bytes >= 1 && bytes <= bodyBytesCeiling ? { value: bytes } : { problem: "is out of range; 1B to 1GiB" };
+};
+
+const parseWindow = (raw: string): Parsed<number> => {
+  const ms = parseAge(raw);
+  if (ms === undefined) {
+    return { problem: "is no duration; write a whole number with a unit (ms s m h d w), such as 2m" };
+  }
+  return ms >= 1 && ms <= dedupeWindowMsMax ? { value: ms } : { problem: "is out of range; 1ms to 30d" };
+};
+
+/** Schemes that the contract knows and this build cannot serve. */
+const laterSchemes: readonly string[] = ["tarantool", "s3"];
+
+/** Reads `SCHEME:` and `SCHEME:PATH` (also `SCHEME:///PATH`) of a store on this machine. */
+const parseStore =
+  (scheme: "sqlite" | "file") =>
+  (raw: string): Parsed<StoreLocation> => {
+    const wanted = `write ${scheme}: (in the data folder) or ${scheme}:PATH`;
+    const colon = raw.indexOf(":");
+    const given = colon < 0 ? "" : raw.slice(0, colon).toLowerCase();
+    if (laterSchemes.includes(given)) {
+      return { problem: `is a ${given}:// URL, which is not supported by this build yet; ${wanted}` };
+    }
+    if (given !== scheme) return { problem: `names no known store; ${wanted}` };
+    const rest = raw.slice(colon + 1);
+    if (rest === ":memory:") return { problem: `would lose every message at the end of the process; ${wanted}` };
+    if (rest.startsWith("//") && !rest.startsWith("///")) {
+      return { problem: `names a host, but this store is on this machine; ${wanted}` };
+    }
+    if (/[?#\0]/.test(rest)) return { problem: `has options, but there are none; ${wanted}` };
+    return { value: { path: rest.startsWith("///") ? rest.slice(2) : rest } };
+  };
+
+/** One browser origin in the form a browser sends it, or undefined. */
+const canonicalOrigin = (raw: string): string | undefined => {
+  if (!/^https?:\/\/[^/?#@*\\\s]+\/?$/i.test(raw) || !URL.canParse(raw)) return undefined;
+  return new URL(raw).origin;
+};
+
+const parseOrigins = (raw: string): Parsed<readonly string[]> => {
+  const entries = raw.split(",").map((entry) => entry.trim());
+  if (entries.includes("*")) {
+    return entries.length === 1
+      ? { value: ["*"] }
+      : { problem: "lists * beside other origins; * alone lets every origin in" };
+  }
+  const origins = entries.filter((entry) => entry !== "own").map(canonicalOrigin);
+  const known = origins.filter((origin) => origin !== undefined);
+  return known.length === origins.length
+    ? { value: [...new Set(known)] }
+    : {
+        problem: "is no list of origins; write own, *, or origins such as https://app.example.com with commas between",
+      };
+};
+
+const logLevels = ["debug", "info", "warn", "error", "off"] as const;
+const logFormats = ["json", "pretty"] as const;
+
+const parseLog = (raw: string): Parsed<LogChoice> => {
+  const words = raw.split(",").map((word) => word.trim());
+  const levels = words.map((word) => logLevels.find((level) => level === word)).filter((word) => word !== undefined);
+  const formats = words
+    .map((word) => logFormats.find((format) => format === word))
+    .filter((word) => word !== undefined);
+  if (levels.length + formats.length < words.length || levels.length > 1 || formats.length > 1) {
+    return {
+      problem: "is no way to log; write debug, info, warn, error or off, json or pretty, or both as debug,pretty",
+    };
+  }
+  return { value: { ...(levels[0] && { level: levels[0] }), ...(formats[0] && { format: formats[0] }) } };
+};
+
+/** Keeps each setting's own value type while every entry has the shape of a `Setting`. */
+const setting = <T>(spec: Setting<T>): Setting<T> => spec;
+
+/** The settings, in the order of the help text. */
+export const settings = {
+  httpHost: setting({
+    key: "http_host",
+    placeholder: "HOST",
+    initial: "127.0.0.1",
+    meaning: "address that HTTP and WebSocket listen on",
+    parse: parseHost,
+  }),
+  httpPort: setting({
+    key: "http_port",
+    placeholder: "PORT",
+    initial: "8000",
+    meaning: "port of HTTP and WebSocket; 0 takes any free one",
+    parse: parsePort,
+  }),
+  grpcHost: setting({
+    key: "grpc_host",
+    placeholder: "HOST",
+    initial: "127.0.0.1",
+    meaning: "address that gRPC listens on",
+    parse: parseHost,
+  }),
+  grpcPort: setting({
+    key: "grpc_port",
+    placeholder: "PORT",
+    initial: "50051",
+    meaning: "port of gRPC; 0 takes any free one",
+    parse: parsePort,
+  }),
+  dataDir: setting({
+    key: "data_dir",
+    placeholder: "FOLDER",
+    initial: "./data",
+    meaning: "folder of the embedded stores, relative to the working folder",
+    parse: parsePath,
+  }),
+  metadataUrl: setting({
+    key: "metadata_url",
+    placeholder: "URL",
+    initial: "sqlite:",
+    meaning: "metadata store: `sqlite:` in the data folder, or `sqlite:PATH`",
+    secret: true,
+    parse: parseStore("sqlite"),
+  }),
+  bodiesUrl: setting({
+    key: "bodies_url",
+    placeholder: "URL",
+    initial: "file:",
+    meaning: "body store: `file:` in the data folder, or `file:PATH`",
+    secret: true,
+    parse: parseStore("file"),
+  }),
+  maxBodyBytes: setting({
+    key: "max_body_bytes",
+    placeholder: "SIZE",
+    initial: "64MiB",
+    meaning: "largest message body, up to 1GiB",
+    parse: parseBodyBytes,
+  }),
+  dedupeWindow: setting({
+    key: "dedupe_window",
+    placeholder: "DURATION",
+    initial: "2m",
+    meaning: "how long a message id is remembered, up to 30d",
+    parse: parseWindow,
+  }),
+  allowedOrigins: setting({
+    key: "allowed_origins",
+    placeholder: "LIST",
+    initial: "own",
+    meaning: "browser origins let in beside the server's own, with commas between; `*` lets all in",
+    parse: parseOrigins,
+  }),
+  log: setting({
+    key: "log",
+    placeholder: "WORDS",
+    initial: "info",
+    meaning:
+      "`debug`, `info`, `warn`, `error` or `off`; `json` or `pretty` (default on a terminal); both as `debug,pretty`",
+    parse: parseLog,
+  }),
+};
+
+/** The same as a list. */
+export const settingsList: readonly Setting<unknown>[] = Object.values(settings);
+
+/** `http_port` → `--http-port`. */
+export const flagOf = (key: string): string => `--${key.replaceAll("_", "-")}`;
+
+/** `http_port` → `MTS_HTTP_PORT`. */
+export const environmentNameOf = (key: string): string => `MTS_${key.toUpperCase()}`;
+
+/** The table of the README, as Markdown. */
+export const settingsMarkdown = (): string =>
+  [
+    "| flag | environment | default | meaning |",
+    "|---|---|---|---|",
+    ...settingsList.map(
+      ({ key, initial, meaning }) =>
+        `| \`${flagOf(key)}\` | \`${environmentNameOf(key)}\` | \`${initial}\` | ${meaning} |`,
+    ),
+  ].join("\n");

@@ -1,0 +1,93 @@
+/**
+ * Making consumers and showing their state.
+ * @module
+ */
+import { assert } from "../../core/errors.ts";
+import type { ConsumerConfig, ConsumerState, Sequence } from "../../core/message.ts";
+import type { ConsumerName, Subject } from "../../core/subject.ts";
+import { type ConsumerRow, type ConsumerTable, consumerDefaults } from "./consumers.ts";
+import type { LeaseTable } from "./leases.ts";
+import type { MessageTable } from "./messages.ts";
+import { headOf, type SubjectRow, type SubjectTable } from "./subjects.ts";
+
+/** What is read of a consumer's subject, and the consumer's own tables. */
+export interface StateTables {
+  readonly subjects: SubjectTable;
+  readonly messages: MessageTable;
+  readonly consumers: ConsumerTable;
+  readonly leases: LeaseTable;
+}
+
+/** Makes a consumer that is not there; its start is resolved now. */
+export const makeConsumer = (
+  tables: StateTables,
+  subject: Subject,
+  name: ConsumerName,
+  config: ConsumerConfig,
+  nowMs: number,
+): ConsumerRow => {
+  const subjectRow = tables.subjects.find(subject);
+  const start = startPosition(tables.messages, subjectRow, config);
+  // What was deleted before the consumer came is settled for an explicit one; the others move by acknowledging only.
+  const deletedThrough = config.ack === "explicit" ? headOf(subjectRow).firstSequence - 1 : 0;
+  const row = tables.consumers.insert(subject, name, config, Math.max(start, deletedThrough), nowMs);
+  assert(row !== null, "An insert returns its row.");
+  return row;
+};
+
+/** The sequence after which a new consumer begins. */
+const startPosition = (messages: MessageTable, subject: SubjectRow | null, { start }: ConsumerConfig): Sequence => {
+  switch (start.kind) {
+    case "first":
+      return 0;
+    case "new":
+      return headOf(subject).lastSequence;
+    case "sequence":
+      return Math.max(0, start.sequence - 1);
+    case "time":
+      return subject === null ? 0 : messages.sequenceAt(subject, start.timestampMs) - 1;
+  }
+};
+
+/** The consumer that a pull would make, for a peek that makes none. */
+export const unmadeConsumer = (subject: Subject, name: ConsumerName): ConsumerRow => ({
+  id: 0,
+  subject,
+  name,
+  start_kind: "first",
+  start_value: 0,
+  ack: consumerDefaults.ack,
+  ack_wait_ms: consumerDefaults.ackWaitMs,
+  max_deliver: consumerDefaults.maxDeliver,
+  max_ack_pending: consumerDefaults.maxAckPending,
+  acked_through: 0,
+  delivered_through: 0,
+  created_at: 0,
+});
+
+/** The state of a consumer; what has used up its deliveries is settled now, for good. */
+export const consumerState = (tables: StateTables, row: ConsumerRow, nowMs: number): ConsumerState => {
+  const head = headOf(tables.subjects.find(row.subject));
+  const storedAfter = (sequence: Sequence): number =>
+    Math.max(0, head.lastSequence - Math.max(sequence, head.firstSequence - 1));
+  const common = {
+    name: row.name,
+    subject: row.subject,
+    ack: row.ack,
+    deliveredThrough: row.delivered_through,
+    createdAtMs: row.created_at,
+  };
+  if (row.ack === "all") {
+    const pending = storedAfter(row.acked_through);
+    return { ...common, ackedThrough: row.acked_through, pending, ackPending: 0, redelivered: 0 };
+  }
+  tables.leases.settleExhausted(row, nowMs);
+  const { held, redelivered } = tables.leases.counts(row, nowMs);
+  return {
+    ...common,
+    ackedThrough: tables.leases.ackedThrough(row, nowMs),
+    pending: storedAfter(row.delivered_through) - tables.leases.aheadCount(row) + held,
+    ackPending: held,
+    redelivered,
+  };
+};

@@ -1,0 +1,28 @@
+/**
+ * The shared behaviour of the stream: the same cases over every transport and format.
+ * @module
+ */
+import { describe } from "bun:test";
+import type { TestServer } from "../server.ts";
+import { defineConcurrency } from "./concurrency.ts";
+import { defineConsumersAll } from "./consumers-all.ts";
+import { defineConsumersExplicit } from "./consumers-explicit.ts";
+import { type MakeClient, useCaseContext } from "./context.ts";
+import { defineDurability } from "./durability.ts";
+import { definePublishing } from "./publishing.ts";
+import { defineReads } from "./reads.ts";
+import { defineSubjects } from "./subjects.ts";
+
+/** Defines the whole suite for one kind of client. */
+export const defineStreamCases = (name: string, server: () => TestServer, makeClient: MakeClient): void => {
+  describe(name, () => {
+    const context = useCaseContext(server, makeClient);
+    definePublishing(context);
+    defineSubjects(context);
+    defineReads(context);
+    defineConsumersAll(context);
+    defineConsumersExplicit(context);
+    defineConcurrency(context);
+    defineDurability(makeClient);
+  });
+};

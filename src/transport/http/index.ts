@@ -1,0 +1,105 @@
+/**
+ * The HTTP transport: one `fetch` over a broker. It parses, checks and answers; the rules of the stream are behind the
+ * broker. Listening, and the WebSocket path, belong to whoever calls it.
+ * @module
+ */
+import { Elysia } from "elysia";
+import type { Broker } from "../../broker/contract.ts";
+import { checkOrigin } from "../../codec/origin.ts";
+import { StreamError } from "../../core/errors.ts";
+import { consumerRoutes } from "./consumers.ts";
+import { preflightResponse, withCors } from "./cors.ts";
+import { messageRoutes } from "./message.ts";
+import { openApiDocument } from "./openapi/document.ts";
+import { opsRoutes } from "./ops.ts";
+import { problemResponse } from "./problem.ts";
+import { publishRoutes } from "./publish.ts";
+import { readRoutes } from "./read.ts";
+import type { HttpLog, HttpServices, Route } from "./route.ts";
+import { mountRoutes } from "./router.ts";
+import { subjectRoutes } from "./subjects.ts";
+import { swaggerRoutes } from "./swagger.ts";
+import { type HttpClock, systemClock, TailSet } from "./tails.ts";
+
+export type { HttpLog } from "./route.ts";
+export type { HttpClock } from "./tails.ts";
+
+/** What the transport is made of. */
+export interface HttpAppOptions {
+  readonly broker: Broker;
+  /** Browser origins let in beside the server's own; `*` alone lets all in. */
+  readonly allowedOrigins: readonly string[];
+  /** Version of the server, as the OpenAPI document shows it. */
+  readonly version: string;
+  readonly log: HttpLog;
+  /** The metrics page in the text format of Prometheus. */
+  readonly metrics: () => string | Promise<string>;
+  readonly clock?: HttpClock;
+}
+
+/** What the transport asks of the server that listens. */
+export interface HttpServer {
+  /** Idle timeout of a request's connection in seconds; 0 = none. */
+  timeout(request: Request, seconds: number): void;
+}
+
+/** The running transport. */
+export interface HttpApp {
+  /** Answers one request; never rejects. */
+  fetch(request: Request, server: HttpServer): Response | Promise<Response>;
+  /** Ends the live tails; call it when the broker has drained. */
+  close(): void;
+}
+
+/** Makes the transport. */
+export const createHttpApp = (options: HttpAppOptions): HttpApp => {
+  const tails = new TailSet(options.clock ?? systemClock);
+  let listening: HttpServer | undefined;
+  const services: HttpServices = {
+    broker: options.broker,
+    metrics: options.metrics,
+    tails,
+    keepOpen: (request) => listening?.timeout(request, 0),
+  };
+  const routes = allRoutes(services, options.version);
+  const router = new Elysia({ strictPath: true, normalize: false });
+  mountRoutes(router, routes, options.log);
+  return {
+    fetch: (request, server) => {
+      listening = server;
+      return guarded(request, options.allowedOrigins, routes, (passed) => router.fetch(passed));
+    },
+    close: () => tails.close(),
+  };
+};
+
+const allRoutes = (services: HttpServices, version: string): readonly Route[] => {
+  let document: Promise<string> | undefined;
+  const routes: readonly Route[] = [
+    ...publishRoutes(services),
+    ...readRoutes(services),
+    ...messageRoutes(services),
+    ...subjectRoutes(services),
+    ...consumerRoutes(services),
+    ...opsRoutes(services),
+    ...swaggerRoutes(() => (document ??= openApiDocument(routes, version))),
+  ];
+  return routes;
+};
+
+/** Lets own and allowed origins pass, and answers browsers' questions before requests from other origins. */
+const guarded = (
+  request: Request,
+  allowedOrigins: readonly string[],
+  routes: readonly Route[],
+  answer: (request: Request) => Response | Promise<Response>,
+): Response | Promise<Response> => {
+  // Only HTTP/1.0 may leave out Host; without it the address has no beginning that a router could skip.
+  if (!request.url.startsWith("http")) {
+    return problemResponse(new StreamError("malformed_request", "The request needs a Host header."));
+  }
+  const refused = checkOrigin(request, allowedOrigins);
+  if (refused !== undefined) return problemResponse(refused);
+  const preflight = preflightResponse(request, routes);
+  return withCors(request, preflight ?? answer(request));
+};

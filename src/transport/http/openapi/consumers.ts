@@ -1,0 +1,204 @@
+/**
+ * How consumers appear in the OpenAPI document.
+ * @module
+ */
+import type { ErrorCode } from "../../../core/errors.ts";
+import {
+  ackPendingDefault,
+  ackWaitMsDefault,
+  ackWaitMsMax,
+  pageMessagesDefault,
+  pageMessagesMax,
+  sequenceMax,
+  waitMsMax,
+} from "../../../core/limits.ts";
+import { ackPendingMax, deliverMax, sequencesMax } from "../consumer-limits.ts";
+import {
+  consumerInPath,
+  contentOf,
+  integer,
+  type Operation,
+  problems,
+  ref,
+  type Schema,
+  storeErrors,
+  structured,
+  subjectInPath,
+} from "./operation.ts";
+import { limitInQuery, pageOf } from "./read.ts";
+
+const consumerPath = [subjectInPath, consumerInPath];
+const pathErrors: readonly ErrorCode[] = [...storeErrors, "invalid_subject", "invalid_consumer", "not_acceptable"];
+const bodyErrors: readonly ErrorCode[] = [
+  ...pathErrors,
+  "malformed_body",
+  "body_too_large",
+  "unsupported_media_type",
+  "unknown_field",
+  "invalid_parameter",
+];
+
+const map = (properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema => ({
+  type: "object",
+  additionalProperties: false,
+  properties,
+  ...(required.length === 0 ? {} : { required }),
+});
+
+const body = (schema: Schema, required: boolean): NonNullable<Operation["requestBody"]> => ({
+  required,
+  content: contentOf(["json", "msgpack"], schema),
+});
+
+const sequences: Schema = { type: "array", minItems: 1, maxItems: sequencesMax, items: integer(1, sequenceMax) };
+
+export const listConsumersOperation: Operation = {
+  operationId: "listConsumers",
+  tags: ["consumers"],
+  summary: "The consumers of a subject",
+  parameters: [subjectInPath],
+  responses: {
+    "200": structured("All of them, in byte order of their names.", ref("ConsumerList")),
+    ...problems([...storeErrors, "invalid_subject", "not_acceptable"]),
+  },
+};
+
+export const putConsumerOperation: Operation = {
+  operationId: "putConsumer",
+  tags: ["consumers"],
+  summary: "Make a consumer",
+  parameters: consumerPath,
+  requestBody: body(
+    map({
+      start: {
+        description: "Where it starts: `first`, `new`, a sequence, or an RFC 3339 time.",
+        oneOf: [
+          { type: "string", enum: ["first", "new"] },
+          { type: "string", format: "date-time" },
+          integer(0, sequenceMax),
+        ],
+        default: "first",
+      },
+      ack: {
+        type: "string",
+        enum: ["all", "explicit"],
+        default: "all",
+        description: "`all` acknowledges everything through a sequence, `explicit` message by message, under leases.",
+      },
+      ack_wait_ms: { ...integer(1, ackWaitMsMax), default: ackWaitMsDefault, description: "Lease in milliseconds." },
+      max_deliver: { ...integer(0, deliverMax), default: 0, description: "Deliveries before giving up; 0 = no limit." },
+      max_ack_pending: {
+        ...integer(1, ackPendingMax),
+        default: ackPendingDefault,
+        description: "Leased and nacked messages at once.",
+      },
+    }),
+    false,
+  ),
+  responses: {
+    "201": structured("Made.", ref("Consumer")),
+    "200": structured("It was there with the same configuration.", ref("Consumer")),
+    ...problems([...bodyErrors, "consumer_exists"]),
+  },
+};
+
+export const getConsumerOperation: Operation = {
+  operationId: "getConsumer",
+  tags: ["consumers"],
+  summary: "One consumer",
+  parameters: consumerPath,
+  responses: {
+    "200": structured("Its state.", ref("Consumer")),
+    ...problems([...pathErrors, "consumer_not_found"]),
+  },
+};
+
+export const deleteConsumerOperation: Operation = {
+  operationId: "deleteConsumer",
+  tags: ["consumers"],
+  summary: "Delete a consumer",
+  parameters: consumerPath,
+  responses: {
+    "200": structured("The state it had.", ref("Consumer")),
+    ...problems([...pathErrors, "consumer_not_found"]),
+  },
+};
+
+export const fetchOperation: Operation = {
+  operationId: "fetchMessages",
+  tags: ["consumers"],
+  summary: "Fetch messages under a consumer's name",
+  description:
+    "An unknown consumer is made: `ack: all`, from the first message. `all` answers from behind `acked_through`, and " +
+    "the same again until acknowledged; `explicit` leases messages for `ack_wait_ms`.",
+  parameters: consumerPath,
+  requestBody: body(
+    map({
+      limit: { ...integer(1, pageMessagesMax), default: pageMessagesDefault },
+      max_bytes: integer(1, sequenceMax, { description: "Bytes of bodies at most; one message always comes." }),
+      wait_ms: { ...integer(0, waitMsMax), default: 0 },
+      auto_ack: { type: "boolean", default: false },
+    }),
+    false,
+  ),
+  responses: { "200": pageOf("DeliveredPage"), ...problems(bodyErrors) },
+};
+
+export const peekOperation: Operation = {
+  operationId: "peekMessages",
+  tags: ["consumers"],
+  summary: "What a fetch would show; nothing changes",
+  parameters: [...consumerPath, limitInQuery],
+  responses: { "200": pageOf("DeliveredPage"), ...problems([...pathErrors, "invalid_parameter"]) },
+};
+
+export const ackOperation: Operation = {
+  operationId: "ackMessages",
+  tags: ["consumers"],
+  summary: "Acknowledge messages",
+  description: "`sequence` acknowledges everything through it; `sequences`, on `explicit` consumers, just these.",
+  parameters: consumerPath,
+  requestBody: body(
+    {
+      oneOf: [map({ sequence: integer(0, sequenceMax) }, ["sequence"]), map({ sequences }, ["sequences"])],
+    },
+    true,
+  ),
+  responses: {
+    "200": structured("Where it stands now; `moved` is false when it went nowhere.", {
+      type: "object",
+      required: ["acked_through", "moved"],
+      properties: { acked_through: integer(0, sequenceMax), moved: { type: "boolean" } },
+    }),
+    ...problems([...bodyErrors, "consumer_not_found", "sequence_out_of_range", "wrong_ack_mode"]),
+  },
+};
+
+export const nackOperation: Operation = {
+  operationId: "nackMessages",
+  tags: ["consumers"],
+  summary: "Give leased messages back",
+  parameters: consumerPath,
+  requestBody: body(
+    map(
+      {
+        sequences,
+        delay_ms: {
+          ...integer(0, ackWaitMsMax),
+          default: 0,
+          description: "When they may come again, in milliseconds.",
+        },
+      },
+      ["sequences"],
+    ),
+    true,
+  ),
+  responses: {
+    "200": structured("How many will come again.", {
+      type: "object",
+      required: ["redeliver"],
+      properties: { redeliver: integer(0, sequenceMax) },
+    }),
+    ...problems([...bodyErrors, "consumer_not_found", "sequence_out_of_range", "wrong_ack_mode"]),
+  },
+};

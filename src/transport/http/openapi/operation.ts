@@ -1,0 +1,181 @@
+/**
+ * The words of an OpenAPI 3.0 operation, and the parts that most of ours share: parameters, answers, and the problems
+ * that a path can answer, status by status.
+ * @module
+ */
+import { problemContentType } from "../../../codec/problem.ts";
+import { type ErrorCode, errorCodes } from "../../../core/errors.ts";
+import { subjectBytesMax } from "../../../core/limits.ts";
+import { mediaTypes, type Representation } from "../accept.ts";
+
+/** A schema object. */
+export type Schema = Readonly<Record<string, unknown>>;
+
+/** A parameter object. */
+export interface Parameter {
+  readonly name: string;
+  readonly in: "path" | "query" | "header";
+  readonly required: boolean;
+  readonly description: string;
+  readonly schema: Schema;
+}
+
+/** Bodies by media type. */
+export type Content = Readonly<Record<string, { readonly schema: Schema }>>;
+
+/** A response object. */
+export interface ResponseObject {
+  readonly description: string;
+  readonly headers?: Readonly<Record<string, { readonly description: string; readonly schema: Schema }>>;
+  readonly content?: Content;
+}
+
+/** An operation object. */
+export interface Operation {
+  readonly operationId: string;
+  readonly tags: readonly [Tag];
+  readonly summary: string;
+  readonly description?: string;
+  readonly parameters?: readonly Parameter[];
+  readonly requestBody?: { readonly required: boolean; readonly description?: string; readonly content: Content };
+  readonly responses: Readonly<Record<string, ResponseObject>>;
+}
+
+/** The groups of the document. */
+export const tags = {
+  publish: "Putting messages on subjects.",
+  read: "Reading messages: pages, long polls, live tails, single bodies.",
+  subjects: "Subjects and what is in them.",
+  consumers: "Named, durable positions on a subject.",
+  operations: "Health, metrics and this document.",
+} as const;
+
+/** A group of the document. */
+export type Tag = keyof typeof tags;
+
+/** A reference to a schema of `schemas.ts`. */
+export const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+
+/** An integer, bounds inclusive. */
+export const integer = (minimum: number, maximum: number, more: Schema = {}): Schema => ({
+  type: "integer",
+  format: "int64",
+  minimum,
+  maximum,
+  ...more,
+});
+
+const nameCharacters = String.raw`\p{L}\p{M}\p{Nd}_/:@%+=~-`;
+
+/** Schema of a subject, as precise as a pattern can be: bytes and normalization form are checked besides. */
+export const subjectSchema: Schema = {
+  type: "string",
+  minLength: 1,
+  maxLength: subjectBytesMax,
+  pattern: `^[${nameCharacters}]+(\\.[${nameCharacters}]+){0,15}$`,
+  example: "orders.eu",
+};
+
+/** The subject in a path: one segment, so `/` in it is written `%2F`. */
+export const subjectInPath: Parameter = {
+  name: "subject",
+  in: "path",
+  required: true,
+  description:
+    "A subject: 1 to 16 tokens joined by dots, at most 255 bytes of UTF-8, NFC. One percent-encoded segment.",
+  schema: subjectSchema,
+};
+
+/** The consumer name in a path. */
+export const consumerInPath: Parameter = {
+  name: "name",
+  in: "path",
+  required: true,
+  description: "A consumer name: 1 to 255 bytes of the characters of subjects, dots anywhere.",
+  schema: {
+    type: "string",
+    minLength: 1,
+    maxLength: subjectBytesMax,
+    pattern: `^[${nameCharacters}.]+$`,
+    example: "billing",
+  },
+};
+
+/** A path parameter. */
+export const pathParameterOf = (name: string, description: string, schema: Schema): Parameter => ({
+  name,
+  in: "path",
+  required: true,
+  description,
+  schema,
+});
+
+/** A query parameter that may be left out. */
+export const inQuery = (name: string, description: string, schema: Schema): Parameter => ({
+  name,
+  in: "query",
+  required: false,
+  description,
+  schema,
+});
+
+/** A request header that may be left out. */
+export const inHeader = (name: string, description: string, schema: Schema): Parameter => ({
+  name,
+  in: "header",
+  required: false,
+  description,
+  schema,
+});
+
+/** A response header. */
+export const header = (description: string, schema: Schema = { type: "string" }) => ({ description, schema });
+
+/** The same schema in each of the forms. */
+export const contentOf = (forms: readonly Representation[], schema: Schema): Content =>
+  Object.fromEntries(forms.map((form) => [mediaTypes[form][0], { schema }]));
+
+/** A structured answer: JSON, or msgpack with the same fields. */
+export const structured = (description: string, schema: Schema): ResponseObject => ({
+  description,
+  content: contentOf(["json", "msgpack"], schema),
+});
+
+/** Every path can answer these. */
+const everywhere: readonly ErrorCode[] = ["malformed_request", "origin_not_allowed", "unknown_parameter", "internal"];
+
+/** Every path that asks a store can answer these. */
+export const storeErrors: readonly ErrorCode[] = ["overloaded", "unavailable", "shutting_down"];
+
+/** The problem responses of a path, one a status, each with the codes that it can have there. */
+export const problems = (codes: readonly ErrorCode[]): Record<string, ResponseObject> => {
+  const byStatus = new Map<number, Set<ErrorCode>>();
+  for (const code of [...everywhere, ...codes]) {
+    const { status } = errorCodes[code];
+    byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
+  }
+  return Object.fromEntries([...byStatus].map(([status, at]) => [String(status), problem(status, [...at])]));
+};
+
+const problem = (status: number, codes: readonly ErrorCode[]): ResponseObject => ({
+  description: codes.map((code) => `${errorCodes[code].title} (\`${code}\`).`).join(" "),
+  ...(status === 503
+    ? { headers: { "Retry-After": header("Seconds to wait.", { type: "integer", minimum: 0 }) } }
+    : {}),
+  content: {
+    [problemContentType]: {
+      schema: {
+        allOf: [
+          ref("Problem"),
+          {
+            type: "object",
+            properties: {
+              status: { type: "integer", enum: [status] },
+              code: { type: "string", enum: codes },
+            },
+          },
+        ],
+      },
+    },
+  },
+});

@@ -1,0 +1,138 @@
+/**
+ * The named schemas of the OpenAPI document: what answers and bodies look like, field for field.
+ * @module
+ */
+
+import { errorCodes } from "../../../core/errors.ts";
+import { batchMessagesMax, messageIdBytesMax, sequenceMax } from "../../../core/limits.ts";
+import { integer, ref, type Schema, subjectSchema } from "./operation.ts";
+
+const text: Schema = { type: "string" };
+const flag: Schema = { type: "boolean" };
+const sequence = integer(1, sequenceMax);
+const sequenceOrZero = integer(0, sequenceMax);
+const nextSequence = integer(1, sequenceMax + 1);
+const count = integer(0, sequenceMax);
+const unixMs = integer(0, sequenceMax, { description: "Unix milliseconds." });
+const code: Schema = { type: "string", enum: Object.keys(errorCodes) };
+
+const object = (properties: Readonly<Record<string, Schema>>, optional: readonly string[] = [], more: Schema = {}) => ({
+  type: "object",
+  required: Object.keys(properties).filter((name) => !optional.includes(name)),
+  properties,
+  ...more,
+});
+const list = (items: Schema, more: Schema = {}): Schema => ({ type: "array", items, ...more });
+
+const headers: Schema = {
+  type: "object",
+  description: "Headers as they were given; from HTTP the names come lower-case.",
+  additionalProperties: { type: "string" },
+};
+
+const messageFields = {
+  subject: text,
+  sequence,
+  timestamp: unixMs,
+  headers,
+  size: { ...count, description: "Bytes of the body." },
+  sha256: { type: "string", pattern: "^[0-9a-f]{64}$", description: "SHA-256 of the body in hex." },
+  data: { type: "string", description: "The body when it is UTF-8 text; in msgpack always, as bin." },
+  data_base64: { type: "string", format: "byte", description: "The body otherwise." },
+} satisfies Record<string, Schema>;
+const messageOptional = ["data", "data_base64"];
+const deliveries = integer(1, sequenceMax, { description: "How often it was delivered under this name." });
+
+const errorFields = { code, detail: text, retryable: flag } satisfies Record<string, Schema>;
+
+const pageOf = (message: string) =>
+  object(
+    {
+      subject: text,
+      epoch: { type: "string", description: "Id of the metadata store; with another epoch sequences mean nothing." },
+      messages: list(ref(message)),
+      first_sequence: nextSequence,
+      last_sequence: sequenceOrZero,
+      next_sequence: { ...nextSequence, description: "Go on from here." },
+      errors: {
+        ...list(ref("DamagedMessage")),
+        description: "Stored messages of the page whose bodies are damaged; left out when there are none.",
+      },
+    },
+    ["errors"],
+  );
+
+const receipt = object({ subject: text, sequence, timestamp: unixMs, duplicate: flag });
+
+const draft: Schema = object(
+  {
+    subject: subjectSchema,
+    data: { type: "string", description: "The body as text; in msgpack as bin or str." },
+    data_base64: { type: "string", format: "byte", description: "The body as base64 with padding, in place of data." },
+    headers: { type: "object", additionalProperties: { type: "string" } },
+    message_id: { type: "string", minLength: 1, maxLength: messageIdBytesMax },
+    expected_last_sequence: sequenceOrZero,
+  },
+  ["data", "data_base64", "headers", "message_id", "expected_last_sequence"],
+  { description: "A message to publish, with either data or data_base64.", additionalProperties: false },
+);
+
+const subjectFields = {
+  subject: text,
+  first_sequence: nextSequence,
+  last_sequence: sequenceOrZero,
+  messages: count,
+  bytes: count,
+} satisfies Record<string, Schema>;
+
+const orNull = (schema: Schema): Schema => ({ ...schema, nullable: true });
+
+/** All named schemas. */
+export const schemas = {
+  Problem: object(
+    { type: text, title: text, status: { type: "integer", minimum: 400, maximum: 599 }, ...errorFields },
+    [],
+    { description: "RFC 9457. `code` is stable, text is for people. Some codes have further fields." },
+  ),
+  ErrorResult: object(errorFields, [], { description: "Some codes have further fields." }),
+  DamagedMessage: object({ sequence, ...errorFields }),
+  Receipt: receipt,
+  BatchResult: {
+    oneOf: [ref("Receipt"), object({ error: ref("ErrorResult") }, [], { additionalProperties: false })],
+  },
+  BatchResults: object({ results: list(ref("BatchResult"), { maxItems: batchMessagesMax }) }),
+  Draft: draft,
+  Batch: object({ messages: list(ref("Draft"), { maxItems: batchMessagesMax }) }, [], { additionalProperties: false }),
+  Message: object(messageFields, messageOptional),
+  DeliveredMessage: object({ ...messageFields, deliveries }, messageOptional),
+  Page: pageOf("Message"),
+  DeliveredPage: pageOf("DeliveredMessage"),
+  SubjectSummary: object(subjectFields),
+  SubjectList: object({ subjects: list(ref("SubjectSummary")), has_more: flag }),
+  SubjectDetails: object({
+    epoch: text,
+    ...subjectFields,
+    created_at: orNull(unixMs),
+    last_published_at: orNull(unixMs),
+    consumers: count,
+  }),
+  Consumer: object({
+    name: text,
+    subject: text,
+    ack: { type: "string", enum: ["all", "explicit"] },
+    acked_through: sequenceOrZero,
+    delivered_through: sequenceOrZero,
+    pending: { ...count, description: "Stored and not settled, leased included." },
+    ack_pending: { ...count, description: "Leased or nacked." },
+    redelivered: count,
+    created_at: unixMs,
+  }),
+  ConsumerList: object({ consumers: list(ref("Consumer")) }),
+  Readiness: object({
+    ready: flag,
+    dependencies: {
+      type: "object",
+      additionalProperties: object({ ready: flag, detail: text }, ["detail"]),
+    },
+  }),
+} as const satisfies Record<string, Schema>;

@@ -1,0 +1,65 @@
+/**
+ * What a route is: a row of the table from which the router, `Allow` and the OpenAPI document are made.
+ * @module
+ */
+import type { Broker } from "../../broker/contract.ts";
+import { StreamError } from "../../core/errors.ts";
+import { type ConsumerName, parseConsumerName, parseSubject, type Subject } from "../../core/subject.ts";
+import type { Representation } from "./accept.ts";
+import type { Operation } from "./openapi/operation.ts";
+import type { Query } from "./query.ts";
+import type { TailSet } from "./tails.ts";
+
+/** Where failures of the server itself are written. */
+export interface HttpLog {
+  error(event: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** What the handlers share. */
+export interface HttpServices {
+  readonly broker: Broker;
+  readonly tails: TailSet;
+  /** The metrics page in the text format of Prometheus. */
+  readonly metrics: () => string | Promise<string>;
+  /** Lets a connection be silent for as long as it takes; without it long polls die at the idle timeout. */
+  readonly keepOpen: (request: Request) => void;
+}
+
+/** One request on its way through a handler. */
+export interface HttpCall {
+  readonly request: Request;
+  /** Path parameters, percent-decoded once; null where the encoding was malformed. */
+  readonly params: Readonly<Record<string, string | null>>;
+  readonly query: Query;
+  /** The negotiated form of the answer; `json` where the route offers no choice. */
+  readonly representation: Representation;
+}
+
+/** One row of the table. */
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Path in the router's form, `:name` for a parameter. */
+  readonly path: string;
+  /** Query parameters that the route knows; none when left out. */
+  readonly query?: readonly string[];
+  /** Forms in which it answers, the default first; left out where `Accept` plays no part. */
+  readonly offers?: readonly [Representation, ...Representation[]];
+  readonly handle: (call: HttpCall) => Response | Promise<Response>;
+  /** Its entry in the OpenAPI document; left out for pages. */
+  readonly operation?: Operation;
+}
+
+/** A path parameter. @throws StreamError `malformed_request` when its percent-encoding is not UTF-8 */
+export const pathParameter = (call: HttpCall, name: string): string => {
+  const value = call.params[name];
+  if (typeof value === "string") return value;
+  throw new StreamError("malformed_request", `The ${name} in the path has a percent-encoding that is not UTF-8.`, {
+    parameter: name,
+  });
+};
+
+/** @throws StreamError `malformed_request`, `invalid_subject` */
+export const subjectParameter = (call: HttpCall): Subject => parseSubject(pathParameter(call, "subject"));
+
+/** @throws StreamError `malformed_request`, `invalid_consumer` */
+export const consumerParameter = (call: HttpCall): ConsumerName => parseConsumerName(pathParameter(call, "name"));

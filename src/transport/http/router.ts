@@ -1,0 +1,74 @@
+/**
+ * From the table of routes to the router: HEAD beside every GET, 405 with `Allow` for the methods that a path does not
+ * have, 404 for the rest, and every error as a problem.
+ * @module
+ */
+import type { Elysia } from "elysia";
+import { StreamError, toStreamError } from "../../core/errors.ts";
+import { negotiate } from "./accept.ts";
+import { problemResponse } from "./problem.ts";
+import { parseQuery } from "./query.ts";
+import type { HttpCall, HttpLog, Route } from "./route.ts";
+
+type Params = HttpCall["params"];
+
+/** Adds the routes to a router. */
+export const mountRoutes = (router: Elysia, routes: readonly Route[], log: HttpLog): void => {
+  for (const route of routes) {
+    const answer = ({ request, params }: { readonly request: Request; readonly params: Params }) =>
+      run(route, request, params, log);
+    router.route(route.method, route.path, answer, { parse: "none" });
+    if (route.method === "GET") router.route("HEAD", route.path, answer, { parse: "none" });
+  }
+  for (const [path, allow] of allowedMethods(routes)) {
+    router.all(path, ({ request }) => otherMethod(request, allow), { parse: "none" });
+  }
+  router.onError(({ error, code }) =>
+    problemResponse(
+      code === "NOT_FOUND" ? new StreamError("not_found", "There is no such path.") : report(error, undefined, log),
+    ),
+  );
+};
+
+/** `Allow` of every path. */
+export const allowedMethods = (routes: readonly Route[]): ReadonlyMap<string, string> => {
+  const methods = new Map<string, string[]>();
+  for (const { method, path } of routes) {
+    const allowed = methods.get(path) ?? ["OPTIONS"];
+    allowed.push(method, ...(method === "GET" ? ["HEAD"] : []));
+    methods.set(path, allowed);
+  }
+  return new Map([...methods].map(([path, allowed]) => [path, allowed.sort().join(", ")]));
+};
+
+const otherMethod = (request: Request, allow: string): Response =>
+  request.method === "OPTIONS"
+    ? new Response(null, { status: 204, headers: { allow } })
+    : problemResponse(new StreamError("method_not_allowed", `This path has ${allow}.`, { allow: allow.split(", ") }), {
+        allow,
+      });
+
+const run = (route: Route, request: Request, params: Params, log: HttpLog): Response | Promise<Response> => {
+  try {
+    const query = parseQuery(request.url, route.query ?? []);
+    const { offers } = route;
+    const representation = offers === undefined ? "json" : negotiate(request.headers.get("accept"), offers);
+    const answer = route.handle({ request, params, query, representation });
+    return answer instanceof Promise ? answer.catch((thrown: unknown) => failed(thrown, request, log)) : answer;
+  } catch (thrown) {
+    return failed(thrown, request, log);
+  }
+};
+
+const failed = (thrown: unknown, request: Request, log: HttpLog): Response =>
+  problemResponse(report(thrown, request, log));
+
+/** Faults of the server itself go to the log with their cause; what a client did wrong, or left, does not. */
+const report = (thrown: unknown, request: Request | undefined, log: HttpLog): StreamError => {
+  const error = toStreamError(thrown);
+  const own = error.code === "internal" || error.code === "data_loss";
+  if (own && request?.signal.aborted !== true) {
+    log.error("request_failed", { error, method: request?.method, url: request?.url });
+  }
+  return error;
+};

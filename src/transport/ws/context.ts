@@ -1,0 +1,43 @@
+/**
+ * What every connection of the transport shares.
+ * @module
+ */
+import type { Broker } from "../../broker/contract.ts";
+
+/** Where the transport reports what the client must not see. */
+export interface WsLog {
+  /** @param event a short name, e.g. `ws_request_failed`; @param fields what belongs to it */
+  error(event: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+/** Counters; called for every frame, so they must be cheap. */
+export interface WsMetrics {
+  opened(): void;
+  /** @param code close code as seen by the server */
+  closed(code: number): void;
+  received(bytes: number): void;
+  sent(bytes: number): void;
+}
+
+/** Bounds of one connection. */
+export interface ConnectionLimits {
+  readonly bodyBytesMax: number;
+  readonly frameBytesMax: number;
+  /** Unsent bytes at which the connection is closed as too slow. */
+  readonly unsentBytesMax: number;
+  readonly subscriptionsMax: number;
+  /** Requests that wait for their answer, waiting fetches included. */
+  readonly requestsMax: number;
+  /** Bytes of their frames. */
+  readonly requestBytesMax: number;
+}
+
+/** What a connection works with. */
+export interface ConnectionContext {
+  readonly broker: Broker;
+  readonly limits: ConnectionLimits;
+  readonly log: WsLog;
+  readonly metrics: WsMetrics;
+  /** True while the server stops: requests that come now are refused. */
+  stopping(): boolean;
+}

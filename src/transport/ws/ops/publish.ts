@@ -1,0 +1,77 @@
+/**
+ * `publish` and `publish_batch`. A message takes its place in the order of its connection before anything is awaited.
+ * @module
+ */
+import { type DraftLimits, parseDraft } from "../../../codec/draft.ts";
+import { outcomeView } from "../../../codec/view.ts";
+import { StreamError, toStreamError } from "../../../core/errors.ts";
+import { batchMessagesMax } from "../../../core/limits.ts";
+import type { Draft, PublishOutcome } from "../../../core/message.ts";
+import type { Connection } from "../connection.ts";
+import { arrayField, type Frame, publishEnvelope, requiredId } from "../frames.ts";
+
+/** A frame above this is not kept alive for the sake of small bodies in it. */
+const sharedFrameBytesMax = 256 * 1024;
+
+export const publish = (connection: Connection, frame: Frame, bytes: number): void => {
+  const draft = parseDraft(frame.fields, connection.context.limits, publishEnvelope);
+  connection.begin(bytes);
+  connection.publishes.add(requiredId(frame), draft, bytes);
+};
+
+export const publishBatch = (connection: Connection, frame: Frame, bytes: number): void => {
+  const id = requiredId(frame);
+  const raws = arrayField(frame, "messages");
+  if (raws.length > batchMessagesMax) {
+    throw new StreamError("too_many_messages", `A batch has at most ${batchMessagesMax} messages.`, {
+      max_messages: batchMessagesMax,
+    });
+  }
+  connection.publishes.flush();
+  connection.run(id, bytes, async () => {
+    const { drafts, outcomes } = parseBatch(raws, connection.context.limits, bytes > sharedFrameBytesMax);
+    const published = await connection.context.broker.publish(drafts);
+    connection.outbox.push(
+      { kind: "map", fields: { op: "published_batch", id, results: resultsView(outcomes, published) } },
+      128 * raws.length,
+    );
+  });
+};
+
+interface Batch {
+  readonly drafts: readonly Draft[];
+  /** One for each message: the error of one that is wrong, undefined for one that goes on to the broker. */
+  readonly outcomes: readonly (StreamError | undefined)[];
+}
+
+/** One message that is wrong does not hold up the others. */
+const parseBatch = (raws: readonly unknown[], limits: DraftLimits, ownBodies: boolean): Batch => {
+  const drafts: Draft[] = [];
+  const outcomes = raws.map((raw) => {
+    try {
+      const draft = parseDraft(raw, limits);
+      drafts.push(ownBodies ? withOwnBody(draft) : draft);
+      return undefined;
+    } catch (error) {
+      return toStreamError(error);
+    }
+  });
+  return { drafts, outcomes };
+};
+
+/** Copies a small body out of a large frame: a recent message would otherwise keep all of the frame in memory. */
+const withOwnBody = (draft: Draft): Draft =>
+  draft.body instanceof Uint8Array && draft.body.length < sharedFrameBytesMax
+    ? { ...draft, body: new Uint8Array(draft.body) }
+    : draft;
+
+const resultsView = (
+  outcomes: readonly (StreamError | undefined)[],
+  published: readonly PublishOutcome[],
+): readonly unknown[] => {
+  let next = 0;
+  return outcomes.map((error) => {
+    const outcome = error ?? published[next++];
+    return outcomeView(outcome ?? toStreamError(outcome));
+  });
+};
