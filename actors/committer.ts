@@ -39,7 +39,7 @@ export interface CommitterOptions {
   /** Messages that wait or are being written; past it `room()` waits. */
   readonly waitingCountMax: number;
   readonly waitingBytesMax: number;
-  /** Told after each transaction, before anybody else can act on it. Must not throw. */
+  /** Told of new messages in the order of their commits, after their publishers were answered. Must not throw. */
   onCommitted(runs: readonly CommittedRun[]): void;
   /** Told of each transaction, for the metrics. */
   onTransaction?(messages: number, bytes: number): void;
@@ -67,6 +67,8 @@ export class Committer {
   #roomWaiters: (() => void)[] = [];
   #scheduled = false;
   #idleWaiters: (() => void)[] = [];
+  /** Committed and not yet told of, in order. */
+  #untold: CommittedRun[] = [];
 
   constructor(
     private readonly bodies: BodyStore,
@@ -247,7 +249,15 @@ export class Committer {
     }
     this.options.onTransaction?.(entries.length, bytes);
     for (const [i, request] of requests.entries()) this.#settle(request, settlements[i] ?? []);
-    this.options.onCommitted(runs.runs);
+    this.#tell(runs.runs);
+  }
+
+  /** Tells of new messages once the publishers have been answered: acknowledged first, then pushed. */
+  #tell(runs: readonly CommittedRun[]): void {
+    if (runs.length === 0) return;
+    this.#untold.push(...runs);
+    if (this.#untold.length > runs.length) return;
+    setImmediate(() => this.options.onCommitted(this.#untold.splice(0)));
   }
 
   #settle(request: CommitRequest, outcomes: readonly PublishOutcome[]): void {

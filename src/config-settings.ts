@@ -238,11 +238,11 @@ export const flagOf = (key: string): string => `--${key.replaceAll("_", "-")}`;
 /** `http_port` → `MTS_HTTP_PORT`. */
 export const environmentNameOf = (key: string): string => `MTS_${key.toUpperCase()}`;
 
-/** The table of the README, as Markdown. */
+/** The table of the README, as Markdown without padding. */
 export const settingsMarkdown = (): string =>
   [
     "| flag | environment | default | meaning |",
-    "|---|---|---|---|",
+    "| --- | --- | --- | --- |",
     ...settingsList.map(
       ({ key, initial, meaning }) =>
         `| \`${flagOf(key)}\` | \`${environmentNameOf(key)}\` | \`${initial}\` | ${meaning} |`,

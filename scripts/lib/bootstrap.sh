@@ -55,6 +55,7 @@ with_curl() {
 install_bun() {
   local version=$1 target="$root/.cache/bun/$1" fresh by binary
   say "Installing Bun $version into .cache/bun ..."
+  rm -rf "$root/.cache/bun"/new.* # what an interrupted run left; the lock is held
   for by in with_npm with_curl; do
     fresh=$(mktemp -d "$root/.cache/bun/new.XXXXXX") || die "cannot write to $root/.cache/bun"
     binary=$("$by" "$fresh" "$version") && is_bun "$binary" "$version" && mkdir -p "$target" &&

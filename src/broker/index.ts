@@ -320,7 +320,10 @@ class StreamBroker implements Broker {
 
   async #loadPulled(subject: Subject, pulled: PulledPage): Promise<Page> {
     const loaded = await this.#reader.load(pulled.envelopes);
-    return { ...pulled.head, subject, epoch: this.epoch, ...loaded, nextSequence: pulled.nextSequence };
+    const last = pulled.envelopes.at(-1);
+    // A page of `all` is a plain range: go on behind it. Leases may be redeliveries: new ones come behind the cursor.
+    const next = pulled.ack === "all" && last !== undefined ? last.sequence + 1 : pulled.nextSequence;
+    return { ...pulled.head, subject, epoch: this.epoch, ...loaded, nextSequence: next };
   }
 }
 

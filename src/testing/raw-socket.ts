@@ -10,7 +10,7 @@ export class RawSocket {
   /** Resolves when the connection is closed by either side. */
   readonly closed: Promise<void>;
   readonly #socket: Socket;
-  #received = Buffer.alloc(0);
+  #received: Buffer = Buffer.alloc(0);
   #ended = false;
   #changed: (() => void) | undefined;
 
@@ -120,7 +120,9 @@ export const rawRequest = async (
     length === undefined || lines[0]?.startsWith("HEAD")
       ? undefined
       : await socket.take((received) =>
-          received.length < Number(length) ? undefined : { value: received.subarray(0, Number(length)), used: Number(length) },
+          received.length < Number(length)
+            ? undefined
+            : { value: received.subarray(0, Number(length)), used: Number(length) },
         );
   if (taken !== undefined) socket.destroy();
   return { ...head, body: taken ?? (await socket.rest()) };

@@ -36,7 +36,9 @@ export const rawUpgrade = async (
   socket.write(`${lines.join("\r\n")}\r\n\r\n`);
   const head = await takeHead(socket);
   if (head === undefined) throw new Error("no answer to the upgrade");
-  const accept = createHash("sha1").update(key + guid).digest("base64");
+  const accept = createHash("sha1")
+    .update(key + guid)
+    .digest("base64");
   if (head.status === 101 && head.headers.get("sec-websocket-accept") !== accept) throw new Error("wrong accept key");
   return { head, socket };
 };

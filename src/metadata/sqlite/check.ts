@@ -20,7 +20,7 @@ export const headWarnings = (connection: Connection): readonly string[] => {
     `SELECT name, last_sequence, newest FROM (
        SELECT name, first_sequence, last_sequence,
          (SELECT max(sequence) FROM messages WHERE subject_id = subjects.id) AS newest FROM subjects)
-     WHERE newest > last_sequence OR (first_sequence <= last_sequence AND newest IS NOT last_sequence)`,
+     WHERE newest IS NOT last_sequence AND (first_sequence <= last_sequence OR newest > last_sequence)`,
   );
   const warnings: string[] = [];
   let others = 0;

@@ -81,7 +81,7 @@ export class Connection {
 
   /** A statement that lives as long as the connection. */
   prepare<Row, Params extends SQLQueryBindings[]>(sql: string): Statement<Row, Params> {
-    return this.#db.prepare<Row, SQLQueryBindings[]>(sql) as Statement<Row, Params>;
+    return this.#db.prepare<Row, SQLQueryBindings[]>(sql);
   }
 
   /** One transaction that changes something; whatever is thrown inside undoes all of it. */

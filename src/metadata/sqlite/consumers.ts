@@ -8,7 +8,7 @@ import type { AckMode, ConsumerConfig, ConsumerStart, Sequence } from "../../cor
 import type { ConsumerName, Subject } from "../../core/subject.ts";
 import type { Connection } from "./connection.ts";
 
-/** A consumer. Its positions change while a transaction runs and are then saved. */
+/** A consumer. Its positions and count change while a transaction runs and are then saved. */
 export interface ConsumerRow {
   readonly id: number;
   readonly subject: Subject;
@@ -27,6 +27,8 @@ export interface ConsumerRow {
    * sequence that was handed out, at least `acked_through`.
    */
   delivered_through: Sequence;
+  /** How many messages are leased or nacked. */
+  held: number;
   readonly created_at: number;
 }
 
@@ -68,7 +70,7 @@ export class ConsumerTable {
   readonly #list: Statement<ConsumerRow, [string]>;
   readonly #count: Statement<{ readonly consumers: number }, [string]>;
   readonly #insert: Statement<ConsumerRow, InsertParams>;
-  readonly #save: Statement<unknown, [number, number, number]>;
+  readonly #save: Statement<unknown, [number, number, number, number]>;
   readonly #remove: Statement<unknown, [number]>;
 
   constructor(connection: Connection) {
@@ -77,10 +79,14 @@ export class ConsumerTable {
     this.#count = connection.prepare("SELECT count(*) AS consumers FROM consumers WHERE subject = ?");
     this.#insert = connection.prepare(
       `INSERT INTO consumers (subject, name, start_kind, start_value, ack, ack_wait_ms, max_deliver, max_ack_pending,
-         acked_through, delivered_through, created_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
+         acked_through, delivered_through, held, created_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?) RETURNING *`,
     );
-    this.#save = connection.prepare("UPDATE consumers SET acked_through = ?, delivered_through = ? WHERE id = ?");
+    // What did not change is not written, so that a call without effect needs no disk.
+    this.#save = connection.prepare(
+      `UPDATE consumers SET acked_through = ?1, delivered_through = ?2, held = ?3
+       WHERE id = ?4 AND (acked_through <> ?1 OR delivered_through <> ?2 OR held <> ?3)`,
+    );
     this.#remove = connection.prepare("DELETE FROM consumers WHERE id = ?");
   }
 
@@ -121,9 +127,9 @@ export class ConsumerTable {
     );
   }
 
-  /** Saves the positions. */
+  /** Saves what changes of a consumer. */
   save(row: ConsumerRow): void {
-    this.#save.run(row.acked_through, row.delivered_through, row.id);
+    this.#save.run(row.acked_through, row.delivered_through, row.held, row.id);
   }
 
   remove(id: number): void {

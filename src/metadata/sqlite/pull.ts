@@ -3,17 +3,21 @@
  * @module
  */
 import type { Sequence } from "../../core/message.ts";
-import type { PageBounds, PulledEnvelope, PulledPage } from "../contract.ts";
-import type { ConsumerRow, ConsumerTable } from "./consumers.ts";
+import type { ConsumerName, Subject } from "../../core/subject.ts";
+import type { PageBounds, PulledEnvelope, PulledPage, PullRequest } from "../contract.ts";
+import { type ConsumerRow, consumerDefaults } from "./consumers.ts";
 import type { LeaseTable } from "./leases.ts";
-import { type MessageTable, PageMeter } from "./messages.ts";
+import { PageMeter } from "./messages.ts";
+import { makeConsumer, type StateTables, unmadeConsumer } from "./state.ts";
 import { headOf, type SubjectRow } from "./subjects.ts";
 
-/** What pulling reads and writes. */
-export interface PullTables {
-  readonly messages: MessageTable;
-  readonly consumers: ConsumerTable;
-  readonly leases: LeaseTable;
+/** One pull or peek. */
+interface Turn {
+  readonly consumer: ConsumerRow;
+  readonly subject: SubjectRow | null;
+  readonly bounds: PageBounds;
+  readonly autoAck: boolean;
+  readonly nowMs: number;
 }
 
 /** Messages to hand out: those that come again, then new ones, each in ascending order. */
@@ -22,49 +26,43 @@ interface Plan {
   readonly fresh: readonly PulledEnvelope[];
 }
 
-const nothing: Plan = { again: [], fresh: [] };
-
 /** Shows what a pull would hand out. */
 export const peekPage = (
-  tables: PullTables,
-  consumer: ConsumerRow,
-  subject: SubjectRow | null,
+  tables: StateTables,
+  name: Subject,
+  consumerName: ConsumerName,
   bounds: PageBounds,
   nowMs: number,
 ): PulledPage => {
-  const plan = planPull(tables, consumer, subject, bounds, false, nowMs);
-  return pageOf(tables, consumer, subject, plan, false, nowMs);
+  const consumer = tables.consumers.find(name, consumerName) ?? unmadeConsumer(name, consumerName);
+  const turn: Turn = { consumer, subject: tables.subjects.find(name), bounds, autoAck: false, nowMs };
+  return pageOf(tables.leases, turn, planTurn(tables, turn));
+};
+
+/** Whether a pull settles messages, and not only leases them. */
+export const pullSettles = (tables: StateTables, request: PullRequest, nowMs: number): boolean => {
+  if (request.autoAck) return true;
+  const consumer = tables.consumers.find(request.subject, request.consumer);
+  return consumer !== null && tables.leases.hasExhausted(consumer, nowMs);
 };
 
 /** Hands messages out: leases them (`explicit`), remembers that they were seen (`all`), or settles them (`autoAck`). */
-export const pullPage = (
-  tables: PullTables,
-  consumer: ConsumerRow,
-  subject: SubjectRow | null,
-  bounds: PageBounds,
-  autoAck: boolean,
-  nowMs: number,
-): PulledPage => {
-  const before = { ...consumer };
-  if (consumer.ack === "explicit") tables.leases.settleExhausted(consumer, nowMs);
-  const plan = planPull(tables, consumer, subject, bounds, autoAck, nowMs);
-  if (consumer.ack === "all") advanceAll(consumer, plan, autoAck);
-  else applyExplicit(tables.leases, consumer, plan, autoAck, nowMs);
-  if (before.delivered_through !== consumer.delivered_through || before.acked_through !== consumer.acked_through) {
-    tables.consumers.save(consumer);
-  }
-  return pageOf(tables, consumer, subject, plan, autoAck, nowMs);
+export const pullPage = (tables: StateTables, request: PullRequest, nowMs: number): PulledPage => {
+  const { subject: name, autoAck } = request;
+  const consumer =
+    tables.consumers.find(name, request.consumer) ??
+    makeConsumer(tables, name, request.consumer, consumerDefaults, nowMs);
+  tables.leases.settleExhausted(consumer, nowMs);
+  const turn: Turn = { consumer, subject: tables.subjects.find(name), bounds: request, autoAck, nowMs };
+  const plan = planTurn(tables, turn);
+  if (consumer.ack === "all") applyAll(turn, plan);
+  else applyExplicit(tables.leases, turn, plan);
+  tables.consumers.save(consumer);
+  return pageOf(tables.leases, turn, plan);
 };
 
-const planPull = (
-  tables: PullTables,
-  consumer: ConsumerRow,
-  subject: SubjectRow | null,
-  bounds: PageBounds,
-  autoAck: boolean,
-  nowMs: number,
-): Plan => {
-  if (subject === null) return nothing;
+const planTurn = (tables: StateTables, { consumer, subject, bounds, autoAck, nowMs }: Turn): Plan => {
+  if (subject === null) return { again: [], fresh: [] };
   const meter = new PageMeter(bounds);
   if (consumer.ack === "all") {
     const envelopes = tables.messages.page(subject, consumer.acked_through + 1, meter);
@@ -72,44 +70,29 @@ const planPull = (
     return { again: [], fresh: envelopes.map((each) => ({ ...each, deliveries: deliveries(each.sequence) })) };
   }
   const again = tables.leases.due(consumer, subject, meter, nowMs);
-  const isBehind = subject.last_sequence > consumer.delivered_through;
-  if (!isBehind || meter.room === 0) return { again, fresh: [] };
   // What is acknowledged at once is never held, so it needs no place among what is.
-  const leasesMax = autoAck ? Infinity : consumer.max_ack_pending - tables.leases.counts(consumer, nowMs).held;
+  const leasesMax = autoAck ? Infinity : consumer.max_ack_pending - tables.leases.held(consumer, nowMs);
   return { again, fresh: tables.leases.fresh(consumer, subject, meter, leasesMax) };
 };
 
-const advanceAll = (consumer: ConsumerRow, plan: Plan, autoAck: boolean): void => {
+const applyAll = ({ consumer, autoAck }: Turn, plan: Plan): void => {
   const last = plan.fresh.at(-1)?.sequence ?? 0;
   consumer.delivered_through = Math.max(consumer.delivered_through, last);
   if (autoAck) consumer.acked_through = Math.max(consumer.acked_through, last);
 };
 
-const applyExplicit = (
-  leases: LeaseTable,
-  consumer: ConsumerRow,
-  plan: Plan,
-  autoAck: boolean,
-  nowMs: number,
-): void => {
+const applyExplicit = (leases: LeaseTable, { consumer, autoAck, nowMs }: Turn, plan: Plan): void => {
   const dueAtMs = nowMs + consumer.ack_wait_ms;
   for (const { sequence, deliveries } of plan.again) {
     if (autoAck) leases.settle(consumer, sequence);
-    else leases.lease(consumer, sequence, deliveries, dueAtMs);
+    else leases.postpone(consumer, sequence, deliveries, dueAtMs);
   }
-  if (!autoAck) for (const { sequence } of plan.fresh) leases.lease(consumer, sequence, 1, dueAtMs);
+  if (!autoAck) for (const { sequence } of plan.fresh) leases.lease(consumer, sequence, dueAtMs);
   const last = plan.fresh.at(-1)?.sequence;
   if (last !== undefined) leases.advance(consumer, last);
 };
 
-const pageOf = (
-  tables: PullTables,
-  consumer: ConsumerRow,
-  subject: SubjectRow | null,
-  plan: Plan,
-  autoAck: boolean,
-  nowMs: number,
-): PulledPage => {
+const pageOf = (leases: LeaseTable, { consumer, subject, autoAck, nowMs }: Turn, plan: Plan): PulledPage => {
   const head = headOf(subject);
   const envelopes = [...plan.again, ...plan.fresh];
   if (consumer.ack === "all") {
@@ -121,10 +104,10 @@ const pageOf = (
   return {
     head,
     ack: "explicit",
-    ackedThrough: tables.leases.ackedThrough(consumer, nowMs),
+    ackedThrough: leases.ackedThrough(consumer, nowMs),
     nextSequence: consumer.delivered_through + 1,
     envelopes,
-    nextDueInMs: envelopes.length === 0 ? tables.leases.nextDueInMs(consumer, nowMs) : null,
-    saturated: hasNew && !autoAck && tables.leases.counts(consumer, nowMs).held >= consumer.max_ack_pending,
+    nextDueInMs: envelopes.length === 0 ? leases.nextDueInMs(consumer, nowMs) : null,
+    saturated: hasNew && !autoAck && leases.held(consumer, nowMs) >= consumer.max_ack_pending,
   };
 };

@@ -18,7 +18,7 @@ const applicationId = 0x4d54536d;
  * - `objects.messages` counts the rows that point into an object; a row at 0 is removed.
  * - `message_ids` is filled in the order of time, so that cleaning reads its beginning only.
  * - `pending` has the leased and nacked messages of explicit consumers, `settled_ahead` what was acknowledged beyond
- *   `delivered_through`. Consumers name their subject by text: they may come before its first message.
+ *   `delivered_through`; `consumers.held` counts the rows of `pending`. Consumers name their subject by text: they may come before its first message.
  */
 const upgrades: readonly { readonly name: string; readonly sql: string }[] = [
   {
@@ -80,6 +80,7 @@ const upgrades: readonly { readonly name: string; readonly sql: string }[] = [
         max_ack_pending INTEGER NOT NULL,
         acked_through INTEGER NOT NULL,
         delivered_through INTEGER NOT NULL,
+        held INTEGER NOT NULL,
         created_at INTEGER NOT NULL,
         UNIQUE (subject, name)
       ) STRICT;

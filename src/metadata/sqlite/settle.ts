@@ -48,12 +48,11 @@ const acknowledgeExplicit = (
   nowMs: number,
 ): AckOutcome => {
   const { leases, consumers } = tables;
-  const deliveredThrough = consumer.delivered_through;
   leases.settleExhausted(consumer, nowMs);
   let moved = false;
   for (const sequence of sequences) if (leases.settle(consumer, sequence)) moved = true;
   if (leases.settleThrough(consumer, through ?? 0)) moved = true;
-  if (consumer.delivered_through !== deliveredThrough) consumers.save(consumer);
+  consumers.save(consumer);
   return { status: "acked", ackedThrough: leases.ackedThrough(consumer, nowMs), moved };
 };
 
@@ -73,9 +72,10 @@ export const giveBack = (tables: SettleTables, request: NackRequest, nowMs: numb
       tables.leases.settle(consumer, sequence);
       continue;
     }
-    tables.leases.lease(consumer, sequence, deliveries, nowMs + request.delayMs);
+    tables.leases.postpone(consumer, sequence, deliveries, nowMs + request.delayMs);
     redeliver++;
   }
+  tables.consumers.save(consumer);
   return { status: "nacked", redeliver };
 };
 
@@ -83,8 +83,7 @@ export const giveBack = (tables: SettleTables, request: NackRequest, nowMs: numb
 export const settleDeleted = (tables: SettleTables, subject: Subject, through: Sequence): void => {
   for (const consumer of tables.consumers.list(subject)) {
     if (consumer.ack === "all") continue;
-    const deliveredThrough = consumer.delivered_through;
     tables.leases.settleThrough(consumer, through);
-    if (consumer.delivered_through !== deliveredThrough) tables.consumers.save(consumer);
+    tables.consumers.save(consumer);
   }
 };

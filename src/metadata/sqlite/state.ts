@@ -62,6 +62,7 @@ export const unmadeConsumer = (subject: Subject, name: ConsumerName): ConsumerRo
   max_ack_pending: consumerDefaults.maxAckPending,
   acked_through: 0,
   delivered_through: 0,
+  held: 0,
   created_at: 0,
 });
 
@@ -82,12 +83,12 @@ export const consumerState = (tables: StateTables, row: ConsumerRow, nowMs: numb
     return { ...common, ackedThrough: row.acked_through, pending, ackPending: 0, redelivered: 0 };
   }
   tables.leases.settleExhausted(row, nowMs);
-  const { held, redelivered } = tables.leases.counts(row, nowMs);
+  tables.consumers.save(row);
   return {
     ...common,
     ackedThrough: tables.leases.ackedThrough(row, nowMs),
-    pending: storedAfter(row.delivered_through) - tables.leases.aheadCount(row) + held,
-    ackPending: held,
-    redelivered,
+    pending: storedAfter(row.delivered_through) - tables.leases.aheadCount(row) + row.held,
+    ackPending: row.held,
+    redelivered: tables.leases.redelivered(row),
   };
 };

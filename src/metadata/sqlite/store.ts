@@ -26,15 +26,15 @@ import type {
 } from "../contract.ts";
 import { type CommitTables, commitEntries } from "./commit.ts";
 import type { Connection } from "./connection.ts";
-import { ConsumerTable, consumerDefaults, isConfigured } from "./consumers.ts";
+import { ConsumerTable, isConfigured } from "./consumers.ts";
 import { Garbage } from "./garbage.ts";
 import { LeaseTable } from "./leases.ts";
 import { MessageIdTable } from "./message-ids.ts";
 import { MessageTable, PageMeter } from "./messages.ts";
-import { peekPage, pullPage } from "./pull.ts";
+import { peekPage, pullPage, pullSettles } from "./pull.ts";
 import { type PurgeTables, purgeSubject } from "./purge.ts";
 import { acknowledge, giveBack } from "./settle.ts";
-import { consumerState, makeConsumer, type StateTables, unmadeConsumer } from "./state.ts";
+import { consumerState, makeConsumer, type StateTables } from "./state.ts";
 import { headOf, SubjectTable, summaryOf } from "./subjects.ts";
 
 /** Every table; the rules take what they need of them. */
@@ -165,22 +165,16 @@ export class SqliteMetadata implements MetadataStore {
   }
 
   async pull(request: PullRequest): Promise<PulledPage> {
-    const { subject, consumer, autoAck } = request;
     const nowMs = this.#clock();
-    // A lease may be lost in a power cut, a settled message may not be: `acked_through` never moves back.
-    const settles = autoAck || this.#connection.read(() => this.#tables.leases.hasExhausted(subject, consumer, nowMs));
-    return this.#connection.write(settles ? "durable" : "relaxed", () => {
-      const found = this.#tables.consumers.find(subject, consumer);
-      const row = found ?? makeConsumer(this.#tables, subject, consumer, consumerDefaults, nowMs);
-      return pullPage(this.#tables, row, this.#tables.subjects.find(subject), request, autoAck, nowMs);
-    });
+    // A lease may be lost in a power cut; what was settled may not, as `acked_through` never moves back.
+    const page = this.#connection.write("relaxed", () =>
+      pullSettles(this.#tables, request, nowMs) ? undefined : pullPage(this.#tables, request, nowMs),
+    );
+    return page ?? this.#connection.write("durable", () => pullPage(this.#tables, request, nowMs));
   }
 
   async peek(subject: Subject, consumer: ConsumerName, bounds: PageBounds): Promise<PulledPage> {
-    return this.#connection.read(() => {
-      const row = this.#tables.consumers.find(subject, consumer) ?? unmadeConsumer(subject, consumer);
-      return peekPage(this.#tables, row, this.#tables.subjects.find(subject), bounds, this.#clock());
-    });
+    return this.#connection.read(() => peekPage(this.#tables, subject, consumer, bounds, this.#clock()));
   }
 
   async ack(requests: readonly AckRequest[]): Promise<readonly AckOutcome[]> {

@@ -94,9 +94,9 @@ const guarded = (
   routes: readonly Route[],
   answer: (request: Request) => Response | Promise<Response>,
 ): Response | Promise<Response> => {
-  // Only HTTP/1.0 may leave out Host; without it the address has no beginning that a router could skip.
+  // Without a readable Host (HTTP/1.0 may leave it out) the address has no beginning that a router could skip.
   if (!request.url.startsWith("http")) {
-    return problemResponse(new StreamError("malformed_request", "The request needs a Host header."));
+    return problemResponse(new StreamError("malformed_request", "The request needs one valid Host header."));
   }
   const refused = checkOrigin(request, allowedOrigins);
   if (refused !== undefined) return problemResponse(refused);

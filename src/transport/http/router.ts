@@ -12,16 +12,26 @@ import type { HttpCall, HttpLog, Route } from "./route.ts";
 
 type Params = HttpCall["params"];
 
-/** Adds the routes to a router. */
+/** The routes of one path by method, and its `Allow`. */
+interface PathTable {
+  readonly byMethod: ReadonlyMap<string, Route>;
+  readonly allow: string;
+}
+
+/**
+ * Adds the routes to a router, one entry a path: Elysia's own treatment of HEAD would run the GET and count its body
+ * instead of asking the handler, which knows the length without reading anything.
+ */
 export const mountRoutes = (router: Elysia, routes: readonly Route[], log: HttpLog): void => {
-  for (const route of routes) {
-    const answer = ({ request, params }: { readonly request: Request; readonly params: Params }) =>
-      run(route, request, params, log);
-    router.route(route.method, route.path, answer, { parse: "none" });
-    if (route.method === "GET") router.route("HEAD", route.path, answer, { parse: "none" });
-  }
-  for (const [path, allow] of allowedMethods(routes)) {
-    router.all(path, ({ request }) => otherMethod(request, allow), { parse: "none" });
+  for (const [path, table] of pathTables(routes)) {
+    router.all(
+      path,
+      ({ request, params }: { readonly request: Request; readonly params: Params }) => {
+        const route = table.byMethod.get(request.method);
+        return route === undefined ? otherMethod(request, table.allow) : run(route, request, params, log);
+      },
+      { parse: "none" },
+    );
   }
   router.onError(({ error, code }) =>
     problemResponse(
@@ -30,15 +40,20 @@ export const mountRoutes = (router: Elysia, routes: readonly Route[], log: HttpL
   );
 };
 
-/** `Allow` of every path. */
-export const allowedMethods = (routes: readonly Route[]): ReadonlyMap<string, string> => {
-  const methods = new Map<string, string[]>();
-  for (const { method, path } of routes) {
-    const allowed = methods.get(path) ?? ["OPTIONS"];
-    allowed.push(method, ...(method === "GET" ? ["HEAD"] : []));
-    methods.set(path, allowed);
+/** The table path by path. */
+export const pathTables = (routes: readonly Route[]): ReadonlyMap<string, PathTable> => {
+  const paths = new Map<string, Map<string, Route>>();
+  for (const route of routes) {
+    const byMethod = paths.get(route.path) ?? new Map<string, Route>();
+    paths.set(route.path, byMethod.set(route.method, route));
+    if (route.method === "GET") byMethod.set("HEAD", route);
   }
-  return new Map([...methods].map(([path, allowed]) => [path, allowed.sort().join(", ")]));
+  return new Map(
+    [...paths].map(([path, byMethod]) => [
+      path,
+      { byMethod, allow: [...byMethod.keys(), "OPTIONS"].sort().join(", ") },
+    ]),
+  );
 };
 
 const otherMethod = (request: Request, allow: string): Response =>

@@ -14,7 +14,6 @@ import { parseFrame, readableId } from "./frames.ts";
 import { perform } from "./ops/index.ts";
 import { Outbox } from "./outbox.ts";
 import type { FrameId, Protocol } from "./protocol.ts";
-import { PublishJoin } from "./publish-join.ts";
 
 /** About what an answer without messages takes. */
 const replyBytes = 160;
@@ -22,7 +21,6 @@ const replyBytes = 160;
 /** One connection. All state is touched in its own turn only; nothing here waits. */
 export class Connection {
   readonly outbox: Outbox;
-  readonly publishes: PublishJoin;
   /** Set when a frame, a pong or progress in sending shows that the client lives; cleared by the heartbeat. */
   alive = true;
   /** Pings that were not answered. */
@@ -49,7 +47,6 @@ export class Connection {
       written: () => this.resume(),
       sent: (bytes) => context.metrics.sent(bytes),
     });
-    this.publishes = new PublishJoin(this);
   }
 
   /** Whether requests are still answered. */
@@ -206,11 +203,6 @@ export class Connection {
     if (this.#open) this.outbox.flush();
     this.release();
     this.socket.close(code, reason);
-  }
-
-  /** Cuts the connection. */
-  terminate(): void {
-    this.socket.terminate();
   }
 
   /** Lets go of everything; also when the client was the one to end it. */

@@ -24,7 +24,7 @@ const subscriptionsMax = 1000;
 const requestsMax = 65_536;
 /** Frames that may wait for their answers, in multiples of the largest one. */
 const requestFramesMax = 4;
-/** How long a close may wait for answers that are under way, and then for the client's part of the handshake. */
+/** How long a close may wait for answers that are under way. */
 const closeGraceMsDefault = 3000;
 const closePollMs = 10;
 /** What Bun may queue for one socket; the transport ends a connection long before. */
@@ -44,7 +44,7 @@ export interface WsOptions {
   readonly log: WsLog;
   /** Between two pings, in milliseconds; 30 s when not given. */
   readonly heartbeatMs?: number;
-  /** How long `closeAll` waits for answers, and then for clients, in milliseconds each; 3 s when not given. */
+  /** How long `closeAll` waits for answers that are under way, in milliseconds; 3 s when not given. */
   readonly closeGraceMs?: number;
   readonly metrics?: WsMetrics;
   readonly timers?: WsTimers;
@@ -64,8 +64,8 @@ export interface WsTransport {
   /** For `Bun.serve({websocket})`. */
   readonly handlers: WebSocketHandler<SocketState>;
   /**
-   * Refuses new requests and sockets, lets answers that are under way go out, closes every socket and resolves when
-   * all are gone.
+   * Refuses new requests and sockets, lets answers that are under way go out, then closes every socket. Drain the
+   * broker first, so that waiting fetches are answered.
    */
   closeAll(code: number, reason: string): Promise<void>;
   /** Open sockets. */
@@ -148,20 +148,19 @@ class Transport implements WsTransport {
   async closeAll(code: number, reason: string): Promise<void> {
     this.stopping = true;
     this.heartbeat.stop();
-    for (const connection of this.open) connection.publishes.flush();
-    await this.within(() => [...this.open].every(({ requests }) => requests === 0));
+    await this.settled();
     const close: Close = { code, reason };
+    // Bun counts a socket as closed from here on, sends what is left, and cuts off who does not read within seconds.
     for (const connection of this.open) connection.close(close);
-    await this.within(() => this.open.size === 0);
-    for (const connection of this.open) connection.terminate();
   }
 
-  /** Resolves when the condition holds or the grace is over. */
-  private async within(condition: () => boolean): Promise<void> {
-    if (condition()) return;
+  /** Resolves when no request waits for its answer, or the grace is over. */
+  private async settled(): Promise<void> {
+    const idle = (): boolean => [...this.open].every(({ requests }) => requests === 0);
+    if (idle()) return;
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const cancelPoll = this.timers.every(closePollMs, () => {
-      if (condition()) resolve(undefined);
+      if (idle()) resolve(undefined);
     });
     const cancelGrace = this.timers.after(this.options.closeGraceMs ?? closeGraceMsDefault, () => resolve(undefined));
     await promise;

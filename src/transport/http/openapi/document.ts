@@ -15,6 +15,9 @@ const description =
 
 type Documentation = NonNullable<NonNullable<Parameters<typeof swagger>[0]>["documentation"]>;
 
+/** Where the plugin puts itself: out of the way of the paths that it describes. */
+const pluginPath = "/plugin";
+
 /** The document as JSON text. */
 export const openApiDocument = async (routes: readonly Route[], version: string): Promise<string> => {
   const documentation: Documentation = {
@@ -28,11 +31,11 @@ export const openApiDocument = async (routes: readonly Route[], version: string)
     tags: Object.entries(tags).map(([name, about]) => ({ name, description: about })),
     components: { schemas: schemas as Record<string, object> },
   };
-  const gatherer = new Elysia().use(swagger({ documentation, path: "/swagger", excludeStaticFile: false }));
+  const gatherer = new Elysia().use(swagger({ documentation, path: pluginPath, excludeStaticFile: false }));
   for (const { method, path, operation } of routes) {
     if (operation === undefined) continue;
     gatherer.route(method, path, () => "", { detail: operation as object });
   }
-  const answer = await gatherer.handle(new Request("http://localhost/swagger/json"));
+  const answer = await gatherer.handle(new Request(`http://localhost${pluginPath}/json`));
   return answer.text();
 };

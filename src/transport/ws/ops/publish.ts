@@ -13,10 +13,28 @@ import { arrayField, type Frame, publishEnvelope, requiredId } from "../frames.t
 /** A frame above this is not kept alive for the sake of small bodies in it. */
 const sharedFrameBytesMax = 256 * 1024;
 
+/** About what a `published` frame takes. */
+const publishedBytes = 128;
+
+/**
+ * One call of the broker for each frame: joining the frames of a turn into one call saved a tenth of the processor
+ * time with thousands of publishes in flight, and cost latency with few.
+ */
 export const publish = (connection: Connection, frame: Frame, bytes: number): void => {
+  const id = requiredId(frame);
   const draft = parseDraft(frame.fields, connection.context.limits, publishEnvelope);
   connection.begin(bytes);
-  connection.publishes.add(requiredId(frame), draft, bytes);
+  connection.context.broker.publish([draft]).then(
+    ([outcome]) => {
+      connection.end(bytes);
+      if (outcome === undefined || outcome instanceof StreamError) connection.fail(id, outcome);
+      else connection.outbox.push({ kind: "published", id, receipt: outcome }, publishedBytes);
+    },
+    (error: unknown) => {
+      connection.end(bytes);
+      connection.fail(id, error);
+    },
+  );
 };
 
 export const publishBatch = (connection: Connection, frame: Frame, bytes: number): void => {
@@ -27,13 +45,12 @@ export const publishBatch = (connection: Connection, frame: Frame, bytes: number
       max_messages: batchMessagesMax,
     });
   }
-  connection.publishes.flush();
   connection.run(id, bytes, async () => {
     const { drafts, outcomes } = parseBatch(raws, connection.context.limits, bytes > sharedFrameBytesMax);
     const published = await connection.context.broker.publish(drafts);
     connection.outbox.push(
       { kind: "map", fields: { op: "published_batch", id, results: resultsView(outcomes, published) } },
-      128 * raws.length,
+      publishedBytes * raws.length,
     );
   });
 };

@@ -1,0 +1,15 @@
+/**
+ * Numbers that look random and are the same for the same seed.
+ * @module
+ */
+
+/** 32-bit unsigned integers: splitmix32. */
+export const randomUint32s = (seed: number): (() => number) => {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+    return (mixed ^ (mixed >>> 15)) >>> 0;
+  };
+};
