@@ -28,6 +28,12 @@ export interface CommittedRun {
   readonly messages: readonly (Message | undefined)[];
 }
 
+/** Messages of one subject whose commit has an unknown outcome. */
+export interface DoubtfulRun {
+  readonly subject: Subject;
+  readonly count: number;
+}
+
 /** Bounds of the committer, and whom it tells. */
 export interface CommitterOptions {
   /** Most messages in one body write. */
@@ -41,6 +47,8 @@ export interface CommitterOptions {
   readonly waitingBytesMax: number;
   /** Told of new messages in the order of their commits, after their publishers were answered. Must not throw. */
   onCommitted(runs: readonly CommittedRun[]): void;
+  /** Told of messages that may have been committed: the store did not say. Must not throw. */
+  onUnknown(doubtful: readonly DoubtfulRun[]): void;
   /** Told of each transaction, for the metrics. */
   onTransaction?(messages: number, bytes: number): void;
 }
@@ -220,6 +228,7 @@ export class Committer {
     } catch (error) {
       const refusal = toStreamError(error);
       for (const request of requests) this.#settle(request, refusals(request, refusal));
+      if (refusal.code === "outcome_unknown" || refusal.code === "internal") this.options.onUnknown(doubtful(entries));
       return;
     }
     this.#publishOutcomes(requests, entries, outcomes);
@@ -268,6 +277,12 @@ export class Committer {
     if (this.#idleWaiters.length > 0 && this.#waitingCount === 0) wake(this.#idleWaiters.splice(0));
   }
 }
+
+const doubtful = (entries: readonly CommitEntry[]): readonly DoubtfulRun[] => {
+  const counts = new Map<Subject, number>();
+  for (const { subject } of entries) counts.set(subject, (counts.get(subject) ?? 0) + 1);
+  return [...counts].map(([subject, count]) => ({ subject, count }));
+};
 
 const wake = (waiters: readonly (() => void)[]): void => {
   for (const waiter of waiters) waiter();

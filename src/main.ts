@@ -2,9 +2,10 @@
  * The composition root: the only file that names a driver. It puts the server together, runs it, and ends it cleanly.
  * @module
  */
+
+import type { BodyStore } from "./bodies/contract.ts";
 import { openFileBodies } from "./bodies/files/index.ts";
 import type { FileIo } from "./bodies/files/io.ts";
-import type { BodyStore } from "./bodies/contract.ts";
 import { createBroker } from "./broker/index.ts";
 import { loadConfig, serverVersion } from "./config.ts";
 import type { Config } from "./config-shape.ts";

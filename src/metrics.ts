@@ -34,7 +34,11 @@ export const createMetrics = (sources: {
     buckets: [1, 4, 16, 64, 256, 1024, 4096],
     registers,
   });
-  const failures = new Counter({ name: "mts_actor_failures_total", help: "Actors that failed and restarted.", registers });
+  const failures = new Counter({
+    name: "mts_actor_failures_total",
+    help: "Actors that failed and restarted.",
+    registers,
+  });
   const gauge = (name: string, help: string, read: () => number): Gauge =>
     new Gauge({
       name,

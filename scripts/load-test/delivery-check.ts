@@ -103,6 +103,7 @@ export class DeliveryCheck {
     this.sentUs = NaN;
     const kind = this.pool.read(bytes, bodyStart, bodyEnd);
     let subject: number;
+    let known = false;
     if (kind === "ours" && this.pool.header.lane < this.lanes) {
       const { lane, number } = this.pool.header;
       subject = (number + lane) % this.#subjects.length;
@@ -111,7 +112,7 @@ export class DeliveryCheck {
         this.violations.corrupted++;
         return;
       }
-      this.#number(lane, subject, number, sequence);
+      known = this.#number(lane, subject, number, sequence);
     } else {
       if (kind === "foreign") this.foreign++;
       else this.violations.corrupted++;
@@ -119,73 +120,99 @@ export class DeliveryCheck {
       if (index === undefined) return;
       subject = index;
     }
-    this.#sequence(subject, sequence, timestampMs);
+    this.#sequence(subject, sequence, timestampMs, known);
   }
 
-  #sequence(subject: number, sequence: number, timestampMs: number): void {
+  /** @param known the number showed already that it is late or came before: that is counted once */
+  #sequence(subject: number, sequence: number, timestampMs: number, known: boolean): void {
     const next = this.#nextSequences[subject] ?? 0;
-    if (sequence < next) this.violations.reordered++;
-    else {
-      if (next > 0) this.violations.sequence_gaps += sequence - next;
-      this.#nextSequences[subject] = sequence + 1;
+    if (sequence < next) {
+      if (!known) this.violations.reordered++;
+      return;
     }
+    if (next > 0) this.violations.sequence_gaps += sequence - next;
+    this.#nextSequences[subject] = sequence + 1;
     if (timestampMs < (this.#timestamps[subject] ?? 0)) this.violations.timestamps_backwards++;
     else this.#timestamps[subject] = timestampMs;
   }
 
-  #number(lane: number, subject: number, number: number, sequence: number): void {
+  /** Returns whether the message is late or came before. */
+  #number(lane: number, subject: number, number: number, sequence: number): boolean {
     const subjects = this.#subjects.length;
     const stream = lane * subjects + subject;
     const next = this.#nextNumbers[stream] ?? 0;
-    if (number >= next) {
-      for (let left = next; left < number; left += subjects) {
-        if (this.#missing.size < missingMax) this.#missing.add(lane * uint32 + left);
-        else this.violations.lost++;
-      }
+    const late = number < next;
+    if (!late) {
+      for (let left = next; left < number; left += subjects) this.#leftOut(lane, left);
       this.#nextNumbers[stream] = number + subjects;
     } else if (this.#missing.delete(lane * uint32 + number)) this.violations.reordered++;
     else {
       this.violations.repeated++;
-      return;
+      return true;
     }
     this.unique++;
     this.sentUs = this.pool.header.sentUs;
     this.#receipts[lane] = ((this.#receipts[lane] ?? 0) + receiptMix(number, sequence)) | 0;
+    return late;
+  }
+
+  #leftOut(lane: number, number: number): void {
+    if (this.#missing.size < missingMax) this.#missing.add(lane * uint32 + number);
+    else this.violations.lost++;
   }
 
   /** How many of the acknowledged messages have not come yet. */
-  outstanding(lanes: readonly LaneResult[]): number {
-    let outstanding = 0;
-    for (const lane of lanes) outstanding += this.#outstandingOf(lane, new Set(lane.notAcked));
-    return outstanding;
+  outstanding(ends: LaneEnds): number {
+    return this.#outstandingByLane(ends).reduce((sum, count) => sum + count, 0);
   }
 
-  #outstandingOf(lane: LaneResult, notAcked: ReadonlySet<number>): number {
+  /** Per lane: the messages at its end and those left out, without what was not acknowledged. */
+  #outstandingByLane(ends: LaneEnds): Int32Array {
     const subjects = this.#subjects.length;
-    let outstanding = 0;
-    for (let subject = 0; subject < subjects; subject++) {
-      const next = this.#nextNumbers[lane.lane * subjects + subject] ?? 0;
-      if (next < lane.sent) outstanding += Math.ceil((lane.sent - next) / subjects);
-    }
-    for (const number of notAcked) {
-      const subject = (number + lane.lane) % subjects;
-      if (number >= (this.#nextNumbers[lane.lane * subjects + subject] ?? 0)) outstanding--;
+    const outstanding = new Int32Array(this.lanes);
+    for (const { lane, sent, notAcked } of ends.values()) {
+      let count = 0;
+      for (let subject = 0; subject < subjects; subject++) {
+        const next = this.#nextNumbers[lane * subjects + subject] ?? 0;
+        if (next < sent) count += Math.ceil((sent - next) / subjects);
+      }
+      for (const number of notAcked) {
+        if (number >= (this.#nextNumbers[lane * subjects + ((number + lane) % subjects)] ?? 0)) count--;
+      }
+      outstanding[lane] = count;
     }
     for (const key of this.#missing) {
-      if (Math.floor(key / uint32) === lane.lane && !notAcked.has(key % uint32)) outstanding++;
+      const lane = Math.floor(key / uint32);
+      if (ends.get(lane)?.notAcked.has(key % uint32) === false) outstanding[lane] = (outstanding[lane] ?? 0) + 1;
     }
     return outstanding;
   }
 
   /** The last word: counts what is lost, and receipts that do not fit. */
-  finish(lanes: readonly LaneResult[]): Violations {
-    for (const lane of lanes) {
-      const lost = this.#outstandingOf(lane, new Set(lane.notAcked));
+  finish(ends: LaneEnds): Violations {
+    const outstanding = this.#outstandingByLane(ends);
+    for (const { lane, notAcked, receipts } of ends.values()) {
+      const lost = outstanding[lane] ?? 0;
       this.violations.lost += lost;
       // What was refused may have been stored nevertheless, so such a lane's sum says nothing.
-      const comparable = lost === 0 && lane.notAcked.length === 0;
-      if (comparable && this.#receipts[lane.lane] !== lane.receipts) this.violations.wrong_receipts++;
+      const comparable = lost === 0 && notAcked.size === 0;
+      if (comparable && this.#receipts[lane] !== receipts) this.violations.wrong_receipts++;
     }
     return this.violations;
   }
 }
+
+/** The end of one lane, ready to be looked up in. */
+export interface LaneEnd {
+  readonly lane: number;
+  readonly sent: number;
+  readonly notAcked: ReadonlySet<number>;
+  readonly receipts: number;
+}
+
+/** By lane. */
+export type LaneEnds = ReadonlyMap<number, LaneEnd>;
+
+/** Made once, used by the checks of all subscribers. */
+export const laneEnds = (results: readonly LaneResult[]): LaneEnds =>
+  new Map(results.map((result) => [result.lane, { ...result, notAcked: new Set(result.notAcked) }]));

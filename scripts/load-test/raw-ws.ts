@@ -234,6 +234,8 @@ const upgradeRefusal = (head: string, key: string): string | undefined => {
   const status = /^HTTP\/1\.1 (\d{3})/.exec(head)?.[1];
   if (status !== "101") return `the server answered ${status ?? "no HTTP"} instead of upgrading to WebSocket`;
   const accept = /\r\nsec-websocket-accept: *(\S+)/i.exec(head)?.[1];
-  const expected = createHash("sha1").update(key + handshakeGuid).digest("base64");
+  const expected = createHash("sha1")
+    .update(key + handshakeGuid)
+    .digest("base64");
   return accept === expected ? undefined : "the server's Sec-WebSocket-Accept does not belong to our key";
 };

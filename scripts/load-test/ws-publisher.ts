@@ -3,14 +3,15 @@
  * reads of the answers only what it needs.
  * @module
  */
+
+import type { BodyPool } from "./bodies.ts";
 import { nowUs } from "./clock.ts";
 import { PublishPacker } from "./frames.ts";
 import type { Lane, Publisher } from "./lane.ts";
 import type { Plan } from "./plan.ts";
 import { frameHeadBytesMax, RawWebSocket, writeFrameHead } from "./raw-ws.ts";
-import { Scanner, word } from "./scan.ts";
-import type { BodyPool } from "./bodies.ts";
 import { readResults } from "./results.ts";
+import { Scanner, word } from "./scan.ts";
 import { wsUrl } from "./target.ts";
 
 const binaryOpcode = 2;
@@ -172,8 +173,7 @@ export class WsPublisher implements Publisher {
     const first = this.#firsts[slot] ?? 0;
     this.#scanner.at = resultsAt;
     readResults(this.#scanner, this.#counts[slot] ?? 0, {
-      acked: (i, sequence) =>
-        this.lane.acked(first + i, sequence, this.#intendedUs(slot, first + i), this.#arrivedUs),
+      acked: (i, sequence) => this.lane.acked(first + i, sequence, this.#intendedUs(slot, first + i), this.#arrivedUs),
       refused: (i, code) => this.lane.notAcked(first + i, 1, code),
     });
   }

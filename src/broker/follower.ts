@@ -165,11 +165,12 @@ export class Follower implements Subscription, Watcher {
     };
     this.tools.reader.page(subject, cursor.next, bounds).then(
       (page) => {
-        this.#reading = false;
         if (!this.#open) return;
         for (const message of page.damaged) this.sink.damaged(message);
         cursor.last = Math.max(cursor.last, page.head.lastSequence);
         this.#deliver(cursor, page.messages, page.nextSequence);
+        // Only now: a sink that calls back when it is told of damage would read the same page again.
+        this.#reading = false;
         // To the end of the line, so that one long backlog does not starve the other subjects.
         this.#ready.delete(subject);
         if (cursor.next <= cursor.last) this.#ready.add(subject);

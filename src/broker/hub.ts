@@ -6,7 +6,7 @@
 import type { CommittedRun } from "../../actors/committer.ts";
 import type { Sequence } from "../core/message.ts";
 import { type ConsumerName, filterSubject, type Subject, type SubjectFilter } from "../core/subject.ts";
-import { TailCache, type TailBounds } from "./tail.ts";
+import { type TailBounds, TailCache } from "./tail.ts";
 import { FilterTrie } from "./trie.ts";
 
 /** Wants to hear of new messages. Calls must not throw. */
@@ -58,6 +58,11 @@ export class Hub {
     }
   }
 
+  /** Messages that are stored but not in memory here: another node's, or a commit whose outcome was unknown. */
+  moved(subject: Subject, first: Sequence, last: Sequence): void {
+    for (const watcher of this.#watchersOf(subject)) watcher.moved(subject, first, last);
+  }
+
   /** Messages were deleted. */
   purged(subject: Subject, through: Sequence): void {
     this.tails.purge(subject, through);
@@ -95,4 +100,3 @@ const addTo = <K, V>(sets: Map<K, Set<V>>, key: K, value: V): (() => void) => {
     if (current?.delete(value) === true && current.size === 0) sets.delete(key);
   };
 };
-

@@ -33,6 +33,7 @@ import type {
   Subscription,
   SubscriptionSink,
 } from "./contract.ts";
+import { settleDoubt } from "./doubt.ts";
 import type { FollowerTools } from "./follower.ts";
 import { Hub } from "./hub.ts";
 import { Publisher } from "./publisher.ts";
@@ -41,6 +42,8 @@ import { resolveStart, Subscriber } from "./subscriber.ts";
 import { Bell } from "./waiting.ts";
 
 const MiB = 1024 * 1024;
+/** Pause before a store that failed is asked again on behalf of a subscription. */
+const retryMs = 250;
 
 /** What a broker is made of. */
 export interface BrokerOptions {
@@ -102,6 +105,8 @@ class StreamBroker implements Broker {
       waitingCountMax: 32_768,
       waitingBytesMax: 64 * MiB,
       onCommitted: (runs) => this.#hub.committed(runs),
+      onUnknown: (runs) =>
+        settleDoubt({ metadata, hub: this.#hub, timers, retryMs, drained: this.#drained.signal }, runs),
       onTransaction: (messages, bytes) => options.onTransaction?.(messages, bytes),
     });
     const actorOptions: ActorOptions = {
@@ -112,16 +117,16 @@ class StreamBroker implements Broker {
       timers,
       onFailure: (error, restarts) => options.onActorFailure?.(error, restarts),
     };
-    this.#subjects = new ActorRegistry(
-      (subject) => subjectBehaviour(subject, this.#committer),
-      actorOptions,
-      { idleMs: 60_000, timers, clock: () => performance.now() },
-    );
+    this.#subjects = new ActorRegistry((subject) => subjectBehaviour(subject, this.#committer), actorOptions, {
+      idleMs: 60_000,
+      timers,
+      clock: () => performance.now(),
+    });
     this.#publisher = new Publisher(this.#subjects, bodies, {
       bodyBytesMax,
       inFlightBytesMax: Math.max(256 * MiB, 4 * bodyBytesMax),
     });
-    const tools: FollowerTools = { hub: this.#hub, reader: this.#reader, timers, readCountMax: 1024, retryMs: 250 };
+    const tools: FollowerTools = { hub: this.#hub, reader: this.#reader, timers, readCountMax: 1024, retryMs };
     this.#subscriber = new Subscriber(metadata, tools, clock);
     this.#acks = new Batcher((requests) => metadata.ack(requests), 1024);
     this.#nacks = new Batcher((requests) => metadata.nack(requests), 1024);
@@ -224,7 +229,10 @@ class StreamBroker implements Broker {
   }
 
   async peek(subject: Subject, name: ConsumerName, limit: number): Promise<Page> {
-    return this.#loadPulled(subject, await this.#metadata.peek(subject, name, { limit, bodyBytesMax: pageBodyBytesMax }));
+    return this.#loadPulled(
+      subject,
+      await this.#metadata.peek(subject, name, { limit, bodyBytesMax: pageBodyBytesMax }),
+    );
   }
 
   async ack(subject: Subject, consumer: ConsumerName, settled: Parameters<Broker["ack"]>[2]): Promise<AckResult> {

@@ -36,10 +36,7 @@ export class LeaseFollower implements Subscription, Watcher, ConsumerWatcher {
     private readonly tools: FollowerTools,
   ) {
     this.#credit = request.credit;
-    this.#unwatch = [
-      tools.hub.watch(request.filter, this),
-      tools.hub.watchConsumer(subject, consumer, this),
-    ];
+    this.#unwatch = [tools.hub.watch(request.filter, this), tools.hub.watchConsumer(subject, consumer, this)];
   }
 
   /** Starts delivering. */

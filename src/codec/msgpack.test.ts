@@ -20,7 +20,9 @@ const seeded = (seed: number) => (): number => {
   return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
 };
 
-const alphabets = ["abcdefghijklmnop.-_", "äöüßéñ", "漢字かな", "😀🎉", '\u0000\n"\\', "\ufeff"];
+const alphabets = ["abcdefghijklmnop.-_", "äöüßéñ", "漢字かな", "😀🎉", '\u0000\n"\\', "\ufeff"].map((text) =>
+  Array.from(text),
+);
 
 class Values {
   constructor(private readonly random: () => number) {}

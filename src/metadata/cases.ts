@@ -48,7 +48,10 @@ export const metadataCases = (
   const cases: Cases = {
     case: (title, body) => test(title, () => run(body)),
     timed: (title, body) => {
-      if (withoutClock !== undefined) return test.skip(`${title} (${withoutClock})`, () => undefined);
+      if (withoutClock !== undefined) {
+        test.skip(`${title} (${withoutClock})`, () => undefined);
+        return;
+      }
       test(title, () =>
         run(async (harness) => {
           if (harness.advance === undefined) throw new Error("A harness without a clock must say why.");

@@ -57,6 +57,11 @@ export class RawWs {
     return new RawWs(socket);
   }
 
+  /** On a connection whose upgrade was answered already. */
+  static over(socket: RawSocket): RawWs {
+    return new RawWs(socket);
+  }
+
   /** Sends one frame; the mask is zero, which is a mask like any other. */
   send(payload: string | Uint8Array, opcode = typeof payload === "string" ? 1 : 2, final = true): void {
     const bytes = typeof payload === "string" ? Buffer.from(payload, "utf8") : payload;

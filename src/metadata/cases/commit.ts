@@ -28,7 +28,7 @@ export const commitCases = ({ case: test, timed }: Cases): void => {
   test("sequences are 1, 2, 3 … per subject in the order of the entries", async ({ store }) => {
     const batch = [orders, invoices, orders, orders, invoices].map((subject) => entryOf(subject));
     const outcomes = await store.commit(batch);
-    expect(outcomes.map((outcome) => outcome.status)).toEqual(Array(5).fill("committed"));
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(batch.map(() => "committed"));
     expect(outcomes.map(sequenceOf)).toEqual([1, 1, 2, 3, 2]);
     expect((await publish(store, orders, 2)).map(sequenceOf)).toEqual([4, 5]);
   });

@@ -2,6 +2,7 @@
  * What the cases share: the harness that a driver gives, and short ways to publish, pull and configure.
  * @module
  */
+import { type ErrorCode, StreamError } from "../../core/errors.ts";
 import { sequenceMax } from "../../core/limits.ts";
 import type { ConsumerConfig, Envelope, Headers, Sequence } from "../../core/message.ts";
 import { parseConsumerName, parseFilter, parseSubject, type Subject } from "../../core/subject.ts";
@@ -24,9 +25,12 @@ export interface MetadataHarness {
 /** How a case is declared. */
 export interface Cases {
   /** A case with an empty store of its own. */
-  case(title: string, body: (harness: MetadataHarness) => Promise<void>): void;
+  readonly case: (title: string, body: (harness: MetadataHarness) => Promise<void>) => void;
   /** A case that moves the clock. */
-  timed(title: string, body: (harness: MetadataHarness, advance: (ms: number) => Promise<void>) => Promise<void>): void;
+  readonly timed: (
+    title: string,
+    body: (harness: MetadataHarness, advance: (ms: number) => Promise<void>) => Promise<void>,
+  ) => void;
 }
 
 /** A subject that most cases use. */
@@ -114,9 +118,9 @@ export const makeWorker = async (store: MetadataStore, config: Partial<ConsumerC
 /** Pulls as `worker` from `orders`. */
 export const pull = async (
   store: MetadataStore,
-  options: Partial<PageBounds> & { readonly autoAck?: boolean } = {},
+  options: Partial<PageBounds> & { readonly autoAck?: boolean; readonly create?: boolean } = {},
 ): Promise<PulledPage> =>
-  store.pull({ subject: orders, consumer: worker, ...everything, autoAck: false, ...options });
+  store.pull({ subject: orders, consumer: worker, ...everything, autoAck: false, create: true, ...options });
 
 /** Acknowledges as `worker` on `orders`: through a sequence, or exactly these. */
 export const ack = async (store: MetadataStore, settled: Sequence | readonly Sequence[]): Promise<AckOutcome> => {
@@ -139,6 +143,13 @@ export const stateOf = async (store: MetadataStore) => {
   if (state === null) throw new Error("The worker is not there.");
   return state;
 };
+
+/** The code that a call is refused with; undefined when it is not, or not by a `StreamError`. */
+export const refusalOf = async (call: Promise<unknown>): Promise<ErrorCode | undefined> =>
+  call.then(
+    () => undefined,
+    (error: unknown) => (error instanceof StreamError ? error.code : undefined),
+  );
 
 /** 1 … n. */
 export const upTo = (n: number): number[] => Array.from({ length: n }, (_, index) => index + 1);

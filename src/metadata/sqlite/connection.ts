@@ -46,6 +46,8 @@ export class Connection {
   readonly #commit: Statement<unknown, []>;
   readonly #rollback: Statement<unknown, []>;
   readonly #touch: Statement<unknown, []>;
+  /** Let go of at the end: the file stays open for as long as one of them is. */
+  readonly #statements: { finalize(): void }[] = [];
   #durability: Durability = "durable";
   #open = true;
 
@@ -64,11 +66,11 @@ export class Connection {
       this.#db.run(`PRAGMA journal_size_limit = ${logBytesMax}`);
       this.#db.run("PRAGMA temp_store = MEMORY");
       if (pagesMax !== undefined) this.#db.run(`PRAGMA max_page_count = ${pagesMax}`);
-      this.#begin = this.#db.prepare("BEGIN");
-      this.#beginWrite = this.#db.prepare("BEGIN IMMEDIATE");
-      this.#commit = this.#db.prepare("COMMIT");
-      this.#rollback = this.#db.prepare("ROLLBACK");
-      this.#touch = this.#db.prepare("SELECT count(*) FROM sqlite_schema");
+      this.#begin = this.prepare("BEGIN");
+      this.#beginWrite = this.prepare("BEGIN IMMEDIATE");
+      this.#commit = this.prepare("COMMIT");
+      this.#rollback = this.prepare("ROLLBACK");
+      this.#touch = this.prepare("SELECT count(*) FROM sqlite_schema");
     } catch (thrown) {
       throw toStoreError(thrown);
     }
@@ -81,7 +83,9 @@ export class Connection {
 
   /** A statement that lives as long as the connection. */
   prepare<Row, Params extends SQLQueryBindings[]>(sql: string): Statement<Row, Params> {
-    return this.#db.prepare<Row, SQLQueryBindings[]>(sql);
+    const statement = this.#db.prepare<Row, SQLQueryBindings[]>(sql);
+    this.#statements.push(statement);
+    return statement;
   }
 
   /** One transaction that changes something; whatever is thrown inside undoes all of it. */
@@ -108,6 +112,7 @@ export class Connection {
     } catch {
       // A full disk may refuse it; the log is complete and the next start reads it.
     }
+    for (const statement of this.#statements) statement.finalize();
     this.#db.close();
   }
 

@@ -2,6 +2,7 @@
  * What a consumer gets next: one plan for pull and peek, and its application by pull alone.
  * @module
  */
+import { StreamError } from "../../core/errors.ts";
 import type { Sequence } from "../../core/message.ts";
 import type { ConsumerName, Subject } from "../../core/subject.ts";
 import type { PageBounds, PulledEnvelope, PulledPage, PullRequest } from "../contract.ts";
@@ -46,12 +47,13 @@ export const pullSettles = (tables: StateTables, request: PullRequest, nowMs: nu
   return consumer !== null && tables.leases.hasExhausted(consumer, nowMs);
 };
 
-/** Hands messages out: leases them (`explicit`), remembers that they were seen (`all`), or settles them (`autoAck`). */
+/**
+ * Hands messages out: leases them (`explicit`), remembers that they were seen (`all`), or settles them (`autoAck`).
+ * @throws StreamError `consumer_not_found` unless told to make the consumer
+ */
 export const pullPage = (tables: StateTables, request: PullRequest, nowMs: number): PulledPage => {
   const { subject: name, autoAck } = request;
-  const consumer =
-    tables.consumers.find(name, request.consumer) ??
-    makeConsumer(tables, name, request.consumer, consumerDefaults, nowMs);
+  const consumer = tables.consumers.find(name, request.consumer) ?? newConsumer(tables, request, nowMs);
   tables.leases.settleExhausted(consumer, nowMs);
   const turn: Turn = { consumer, subject: tables.subjects.find(name), bounds: request, autoAck, nowMs };
   const plan = planTurn(tables, turn);
@@ -59,6 +61,11 @@ export const pullPage = (tables: StateTables, request: PullRequest, nowMs: numbe
   else applyExplicit(tables.leases, turn, plan);
   tables.consumers.save(consumer);
   return pageOf(tables.leases, turn, plan);
+};
+
+const newConsumer = (tables: StateTables, { subject, consumer, create }: PullRequest, nowMs: number): ConsumerRow => {
+  if (!create) throw new StreamError("consumer_not_found", "The consumer is not there (any more).");
+  return makeConsumer(tables, subject, consumer, consumerDefaults, nowMs);
 };
 
 const planTurn = (tables: StateTables, { consumer, subject, bounds, autoAck, nowMs }: Turn): Plan => {

@@ -22,7 +22,7 @@ const openTail = async (url: string, subject: string): Promise<{ readonly ended:
   const read = async (): Promise<string> => {
     const decoder = new TextDecoder();
     let text = "";
-    for await (const chunk of response.body ?? []) {
+    for await (const chunk of (response.body as ReadableStream<Uint8Array> | null) ?? []) {
       text += decoder.decode(chunk, { stream: true });
       if (text.includes("event: open")) opened.resolve(undefined);
     }

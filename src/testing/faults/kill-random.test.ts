@@ -30,9 +30,9 @@ const runRound = async (
   const onAnswer = (): void => {
     if (--answersLeft === 0) server.signal("SIGKILL");
   };
-  const lengths = Array.from({ length: 64 }, () => random.integer(1, 2 * KiB));
+  const lengths = Array.from({ length: 128 }, () => random.integer(1, 1500));
   // Now and then one that is stored as an object of its own.
-  lengths[random.integer(0, 63)] = random.integer(256 * KiB, 600 * KiB);
+  lengths[random.integer(0, 127)] = random.integer(256 * KiB, 600 * KiB);
   const bodyBytes = (index: number): number => lengths[index % lengths.length] ?? 1;
   const lanes = [
     { subjects: ["a", "b", "c"], window: random.integer(1, 200) },

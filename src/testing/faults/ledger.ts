@@ -91,6 +91,7 @@ export class Ledger {
     const client = new HttpClient(url, "msgpack");
     const stored = await this.#check(client);
     const unknown = this.entries.filter((entry) => entry.fate === "unknown");
+    if (unknown.length === 0) return;
     for (let start = 0; start < unknown.length; start += retriesMax) {
       await Promise.all(unknown.slice(start, start + retriesMax).map((entry) => this.#settle(client, entry, stored)));
     }

@@ -37,12 +37,12 @@ export const markedBody = (mark: string, bytes: number): Uint8Array => {
 export const publishUntilGone = async (client: StreamClient, ledger: Ledger, options: LaneOptions): Promise<void> => {
   const { lane, subjects, window, messagesMax, bodyBytes, untilRefused = false, onAnswer } = options;
   const underWay = new Set<Promise<void>>();
-  let gone = false;
-  for (let index = 0; index < messagesMax && !gone; index++) {
+  const connection: { gone: boolean } = { gone: false };
+  for (let index = 0; index < messagesMax && !connection.gone; index++) {
     const subject = subjects[index % subjects.length] ?? lane;
     const entry = ledger.enter(lane, subject, markedBody(`${lane} ${subject} ${index}`, bodyBytes(index)), headers);
     const publishing = ledger.publish(client, entry).then((fate) => {
-      if (fate === "unknown" || (untilRefused && fate === "refused")) gone = true;
+      if (fate === "unknown" || (untilRefused && fate === "refused")) connection.gone = true;
       if (fate !== "unknown") onAnswer?.();
       underWay.delete(publishing);
     });

@@ -81,11 +81,11 @@ const isAct = (value: unknown): value is FaultAct => {
 /** Counts how often each place was passed, and does what is armed there. */
 export class FaultPlan {
   readonly #faults: readonly Fault[];
-  readonly #released: Promise<void>;
+  readonly #released: Promise<unknown>;
   readonly #hits = new Map<FaultPoint, number>();
 
   /** @param released what a `hold` waits for */
-  constructor(faults: readonly Fault[], released: Promise<void>) {
+  constructor(faults: readonly Fault[], released: Promise<unknown>) {
     this.#faults = faults;
     this.#released = released;
   }

@@ -11,14 +11,14 @@ import { WsClient, type WsProtocol } from "../ws-client.ts";
 
 /** Given to every group. */
 export interface WsGroup {
-  server(): TestServer;
-  admin(): HttpClient;
+  readonly server: () => TestServer;
+  readonly admin: () => HttpClient;
   /** Closed after the case. */
-  open(protocol?: WsProtocol): Promise<WsClient>;
+  readonly open: (protocol?: WsProtocol) => Promise<WsClient>;
   /** Closed after the case. */
-  openRaw(protocol?: WsProtocol): Promise<RawWs>;
+  readonly openRaw: (protocol?: WsProtocol) => Promise<RawWs>;
   /** Publishes messages whose bodies are their numbers. */
-  fill(subject: string, count: number, first?: number): Promise<void>;
+  readonly fill: (subject: string, count: number, first?: number) => Promise<void>;
 }
 
 /** Registers the hook; call inside `describe`. */

@@ -73,22 +73,30 @@ const defineNegotiation = ({ server }: WsGroup): void => {
 };
 
 const defineWelcome = ({ server, open }: WsGroup): void => {
-  test.each(["mts.msgpack.v1", "mts.json.v1"] as const)("the welcome of %s tells who and how much", async (protocol) => {
-    const { welcome } = await open(protocol);
-    for (const name of ["server", "version", "node", "epoch"]) expect(welcome.string(name)).not.toBe("");
-    const bodyBytesMax = welcome.integer("max_body_bytes", 1);
-    expect(bodyBytesMax).toBe(64 * MiB);
-    expect(welcome.integer("max_frame_bytes")).toBeGreaterThanOrEqual((bodyBytesMax * 4) / 3 + MiB);
-    welcome.integer("heartbeat_ms", 1);
-    expect(welcome.has("id")).toBe(false);
-    expect(welcome.string("epoch")).toBe((await new HttpClient(server().url).read(uniqueSubject("epoch"))).epoch);
-  });
+  test.each(["mts.msgpack.v1", "mts.json.v1"] as const)(
+    "the welcome of %s tells who and how much",
+    async (protocol) => {
+      const { welcome } = await open(protocol);
+      for (const name of ["server", "version", "node", "epoch"]) expect(welcome.string(name)).not.toBe("");
+      const bodyBytesMax = welcome.integer("max_body_bytes", 1);
+      expect(bodyBytesMax).toBe(64 * MiB);
+      expect(welcome.integer("max_frame_bytes")).toBeGreaterThanOrEqual((bodyBytesMax * 4) / 3 + MiB);
+      welcome.integer("heartbeat_ms", 1);
+      expect(welcome.has("id")).toBe(false);
+      expect(welcome.string("epoch")).toBe((await new HttpClient(server().url).read(uniqueSubject("epoch"))).epoch);
+    },
+  );
 };
 
 const defineCloseCodes = ({ server, open }: WsGroup): void => {
   const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
   const ping = packMsgpack({ op: "ping", id: 1 });
-  const frames: readonly (readonly [name: string, protocol: "mts.msgpack.v1" | "mts.json.v1", frame: string | Uint8Array, code: number])[] = [
+  const frames: readonly (readonly [
+    name: string,
+    protocol: "mts.msgpack.v1" | "mts.json.v1",
+    frame: string | Uint8Array,
+    code: number,
+  ])[] = [
     ["msgpack cut short", "mts.msgpack.v1", ping.slice(0, -1), 1007],
     ["two msgpack values", "mts.msgpack.v1", Uint8Array.of(...ping, ...ping), 1007],
     ["a byte after the value", "mts.msgpack.v1", Uint8Array.of(...ping, 0), 1007],

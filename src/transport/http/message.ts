@@ -8,7 +8,7 @@ import { base64, hex } from "../../codec/view.ts";
 import { assert, StreamError } from "../../core/errors.ts";
 import type { Sequence } from "../../core/message.ts";
 import { addMetaHeaders, storedContentType } from "./header.ts";
-import { messageOperation } from "./openapi/message.ts";
+import { messageHeadOperation, messageOperation } from "./openapi/message.ts";
 import { problemResponse } from "./problem.ts";
 import { invalidParameter } from "./query.ts";
 import { ifRangeHolds, noneMatchHits, parseRange } from "./range.ts";
@@ -24,6 +24,7 @@ export const messageRoutes = ({ broker }: HttpServices): readonly Route[] => [
       return messageResponse(call.request, await broker.message(subject, sequenceParameter(call)));
     },
     operation: messageOperation,
+    headOperation: messageHeadOperation,
   },
 ];
 

@@ -26,6 +26,12 @@ import { publishBatchOperation, publishOperation } from "./openapi/publish.ts";
 import { invalidParameter, parseInteger } from "./query.ts";
 import { type HttpCall, type HttpServices, type Route, subjectParameter } from "./route.ts";
 
+/**
+ * A batch body may be as large as the largest frame, and 16 MiB in any case: where an operator allows small bodies only,
+ * a batch of several of them must still fit.
+ */
+const batchBytesMax = (bodyBytesMax: number): number => Math.max(frameBytesMax(bodyBytesMax), 16 * 1024 * 1024);
+
 const batchForms = ["json", "msgpack", "ndjson"] as const;
 
 /** The routes that publish. */
@@ -112,7 +118,7 @@ const publishBatch = async ({ request, representation }: HttpCall, broker: Broke
   checkContentEncoding(request);
   const form = bodyForm(request, batchForms);
   if (form === undefined) throw unsupportedType(batchForms);
-  const bytes = await readBytes(request, frameBytesMax(broker.bodyBytesMax));
+  const bytes = await readBytes(request, batchBytesMax(broker.bodyBytesMax));
   const entries = form === "ndjson" ? parseNdjson(bytes) : batchEntries(parseStructured(bytes, form));
   const outcomes = await publishEntries(entries, broker);
   return structuredResponse({ results: outcomes.map(outcomeView) }, representation);

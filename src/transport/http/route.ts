@@ -47,6 +47,8 @@ export interface Route {
   readonly handle: (call: HttpCall) => Response | Promise<Response>;
   /** Its entry in the OpenAPI document; left out for pages. */
   readonly operation?: Operation;
+  /** The entry of HEAD, where HEAD is more than a GET without its body. */
+  readonly headOperation?: Operation;
 }
 
 /** A path parameter. @throws StreamError `malformed_request` when its percent-encoding is not UTF-8 */

@@ -56,7 +56,8 @@ class EventTail implements SubscriptionSink, OpenTail {
   readonly stream: ReadableStream<Uint8Array>;
   readonly #request: TailRequest;
   readonly #tails: TailSet;
-  readonly #output: ReadableStreamDefaultController<Uint8Array>;
+  /** Set while the stream is made. */
+  #output: ReadableStreamDefaultController<Uint8Array> | undefined;
   #subscription: Subscription | undefined;
   #messages = 0;
   #ended = false;
@@ -64,19 +65,16 @@ class EventTail implements SubscriptionSink, OpenTail {
   constructor(request: TailRequest, tails: TailSet) {
     this.#request = request;
     this.#tails = tails;
-    let output: ReadableStreamDefaultController<Uint8Array> | undefined;
     this.stream = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          output = controller;
+          this.#output = controller;
         },
         pull: () => this.#subscription?.resume(),
         cancel: () => this.#stop(),
       },
       { highWaterMark: pushPauseBytes, size: (chunk?: Uint8Array) => chunk?.byteLength ?? 0 },
     );
-    // `start` runs inside the constructor of the stream.
-    this.#output = output as unknown as ReadableStreamDefaultController<Uint8Array>;
   }
 
   /** Sends the first event; messages come only after it. */
@@ -93,7 +91,7 @@ class EventTail implements SubscriptionSink, OpenTail {
   }
 
   writable(): boolean {
-    return !this.#ended && (this.#output.desiredSize ?? 0) > 0;
+    return !this.#ended && (this.#output?.desiredSize ?? 0) > 0;
   }
 
   messages(batch: readonly Delivery[]): void {
@@ -124,7 +122,7 @@ class EventTail implements SubscriptionSink, OpenTail {
   end(): void {
     if (this.#ended) return;
     this.#stop();
-    this.#output.close();
+    this.#output?.close();
   }
 
   #stop(): void {
@@ -134,7 +132,7 @@ class EventTail implements SubscriptionSink, OpenTail {
   }
 
   #send(text: string): void {
-    if (!this.#ended && text !== "") this.#output.enqueue(utf8.encode(text));
+    if (!this.#ended && text !== "") this.#output?.enqueue(utf8.encode(text));
   }
 
   #view(message: Delivery): View {

@@ -49,11 +49,6 @@ export class Connection {
     });
   }
 
-  /** Whether requests are still answered. */
-  get open(): boolean {
-    return this.#open;
-  }
-
   /** Requests that wait for their answer. */
   get requests(): number {
     return this.#requests;

@@ -32,9 +32,9 @@ export const openApiDocument = async (routes: readonly Route[], version: string)
     components: { schemas: schemas as Record<string, object> },
   };
   const gatherer = new Elysia().use(swagger({ documentation, path: pluginPath, excludeStaticFile: false }));
-  for (const { method, path, operation } of routes) {
-    if (operation === undefined) continue;
-    gatherer.route(method, path, () => "", { detail: operation as object });
+  for (const { method, path, operation, headOperation } of routes) {
+    if (operation !== undefined) gatherer.route(method, path, () => "", { detail: operation as object });
+    if (headOperation !== undefined) gatherer.route("HEAD", path, () => "", { detail: headOperation as object });
   }
   const answer = await gatherer.handle(new Request(`http://localhost${pluginPath}/json`));
   return answer.text();

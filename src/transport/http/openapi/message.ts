@@ -55,3 +55,20 @@ export const messageOperation: Operation = {
     ]),
   },
 };
+
+/** HEAD answers the same without bodies, and knows no ranges. */
+export const messageHeadOperation: Operation = {
+  operationId: "headMessage",
+  tags: ["read"],
+  summary: "One message: its headers",
+  description: "What GET answers, without the body; nothing is read but metadata.",
+  parameters: (messageOperation.parameters ?? []).filter(({ name }) => !/range$/i.test(name)),
+  responses: Object.fromEntries(
+    Object.entries(messageOperation.responses)
+      .filter(([status]) => status !== "206" && status !== "416")
+      .map(([status, { description, headers: sent }]) => [
+        status,
+        { description, ...(sent === undefined ? {} : { headers: sent }) },
+      ]),
+  ),
+};

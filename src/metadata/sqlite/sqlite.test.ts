@@ -1,0 +1,294 @@
+/**
+ * The metadata cases on SQLite, and what is special to it: schema versions, a full disk, damage, and rows that go
+ * after a purge.
+ * @module
+ */
+import { Database } from "bun:sqlite";
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { entryOf, everything, invoices, orders, publish, refusalOf, sequenceOf, sequencesOf } from "../cases/kit.ts";
+import { metadataCases } from "../cases.ts";
+import { openSqliteMetadata, type SqliteMetadataOptions } from "./index.ts";
+
+const dedupeWindowMs = 120_000;
+const startMs = 1_700_000_000_000;
+const folder = mkdtempSync(join(tmpdir(), "mts-metadata-"));
+let files = 0;
+
+const newPath = (): string => join(folder, `${++files}.db`);
+const open = (path: string, options: Partial<SqliteMetadataOptions> = {}) =>
+  openSqliteMetadata({ path, clock: () => startMs, dedupeWindowMs, ...options });
+
+/** Looks at, or damages, a closed store's file. */
+const inFile = <T>(path: string, work: (db: Database) => T): T => {
+  const db = new Database(path);
+  try {
+    return work(db);
+  } finally {
+    db.close();
+  }
+};
+
+const rowsOf = (path: string, table: string): number =>
+  inFile(path, (db) => db.query<{ rows: number }, []>(`SELECT count(*) AS rows FROM ${table}`).get()?.rows ?? -1);
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+metadataCases("sqlite", async () => {
+  const path = newPath();
+  let nowMs = startMs;
+  const again = () => open(path, { clock: () => nowMs });
+  let store = await again();
+  return {
+    get store() {
+      return store;
+    },
+    dedupeWindowMs,
+    reopen: async () => {
+      await store.close();
+      store = await again();
+    },
+    advance: (ms) => {
+      nowMs += ms;
+    },
+    close: () => store.close(),
+  };
+});
+
+describe("sqlite: the file", () => {
+  test("works in memory", async () => {
+    const store = await open(":memory:", { randomId: () => "an-epoch" });
+    expect(store.epoch).toBe("an-epoch");
+    expect((await publish(store, orders, 3)).map(sequenceOf)).toEqual([1, 2, 3]);
+    await store.close();
+  });
+
+  test("every store has an epoch of its own, made once", async () => {
+    const path = newPath();
+    const ids = ["one", "two"];
+    const randomId = () => ids.shift() ?? "none";
+    const first = await open(path, { randomId });
+    await first.close();
+    const second = await open(path, { randomId });
+    expect([first.epoch, second.epoch, ids]).toEqual(["one", "one", ["two"]]);
+    await second.close();
+  });
+
+  test("closing leaves one file with everything in it, and can be repeated", async () => {
+    const path = newPath();
+    const store = await open(path);
+    await publish(store, orders, 10);
+    await store.close();
+    await store.close();
+    expect(await Bun.file(`${path}-wal`).exists()).toBe(false);
+    expect(rowsOf(path, "messages")).toBe(10);
+  });
+
+  test("what was committed is there for a reader of the file at once", async () => {
+    const path = newPath();
+    const store = await open(path);
+    await publish(store, orders, 2);
+    expect(rowsOf(path, "messages")).toBe(2);
+    await store.close();
+  });
+
+  test("records its schema version, and refuses a newer one", async () => {
+    const path = newPath();
+    await (await open(path)).close();
+    const version = inFile(path, (db) => db.query<{ user_version: number }, []>("PRAGMA user_version").get());
+    expect(version?.user_version).toBe(1);
+    inFile(path, (db) => db.run("PRAGMA user_version = 99"));
+    expect(await refusalOf(open(path))).toBe("unavailable");
+  });
+
+  test("refuses another program's database, a file that is none, and a folder that is not there", async () => {
+    const other = newPath();
+    inFile(other, (db) => db.run("PRAGMA application_id = 7"));
+    expect(await refusalOf(open(other))).toBe("unavailable");
+    const text = newPath();
+    await Bun.write(text, "this is not a database, but long enough to be looked at as one. ".repeat(100));
+    expect(await refusalOf(open(text))).toBe("unavailable");
+    expect(await refusalOf(open(join(folder, "no", "where.db")))).toBe("unavailable");
+  });
+});
+
+describe("sqlite: damage", () => {
+  const damaged = async (sql: string) => {
+    const path = newPath();
+    const store = await open(path);
+    await publish(store, orders, 10);
+    await publish(store, invoices, 5);
+    await store.close();
+    inFile(path, (db) => db.run(sql));
+    return open(path);
+  };
+
+  test("a sound store has no warnings, an emptied one neither", async () => {
+    const path = newPath();
+    const store = await open(path);
+    await publish(store, orders, 10);
+    await publish(store, invoices, 10);
+    await store.purge(orders, 10);
+    await store.purge(invoices, 5);
+    await store.close();
+    const again = await open(path);
+    expect(again.warnings).toEqual([]);
+    await again.close();
+  });
+
+  test("rows missing at the end are told, and their sequences are not given out again", async () => {
+    const store = await damaged("DELETE FROM messages WHERE sequence > 7 AND subject_id = 1");
+    expect(store.warnings).toHaveLength(1);
+    expect(store.warnings[0]).toContain(orders);
+    expect(await store.heads([orders])).toEqual([{ firstSequence: 1, lastSequence: 10 }]);
+    expect((await publish(store, orders, 1)).map(sequenceOf)).toEqual([11]);
+    expect(sequencesOf(await store.range(orders, 1, everything))).toEqual([1, 2, 3, 4, 5, 6, 7, 11]);
+    await store.close();
+  });
+
+  test("all rows missing, and rows beyond the head", async () => {
+    const store = await damaged(`DELETE FROM messages WHERE subject_id = 1;
+      UPDATE subjects SET last_sequence = 4 WHERE id = 2`);
+    expect(store.warnings).toHaveLength(2);
+    // A message that is there is never written over.
+    expect(await refusalOf(publish(store, invoices, 1))).toBe("unavailable");
+    await store.close();
+  });
+
+  test("warnings are bounded", async () => {
+    const path = newPath();
+    const store = await open(path);
+    const subjects = Array.from({ length: 150 }, (_, index) => `s.${index}` as typeof orders);
+    await store.commit(subjects.map((subject) => entryOf(subject)));
+    await store.close();
+    inFile(path, (db) => db.run("DELETE FROM messages"));
+    const again = await open(path);
+    expect(again.warnings).toHaveLength(101);
+    await again.close();
+  });
+});
+
+describe("sqlite: a full disk", () => {
+  test("refuses with storage_full, changes nothing, and works again when there is room", async () => {
+    const store = await open(newPath(), { pagesMax: 100 });
+    let stored = 0;
+    let refused: unknown;
+    while (refused === undefined) {
+      try {
+        stored += (await publish(store, orders, 100)).length;
+      } catch (error) {
+        refused = error;
+      }
+    }
+    expect(refused).toMatchObject({ code: "storage_full" });
+    expect(await store.heads([orders])).toEqual([{ firstSequence: 1, lastSequence: stored }]);
+    expect(sequencesOf(await store.range(orders, 1, everything))).toHaveLength(stored);
+    expect(await refusalOf(publish(store, orders, 100))).toBe("storage_full");
+
+    await store.purge(orders, stored);
+    await store.reclaimed();
+    const [next] = await publish(store, orders, 100);
+    expect(next).toMatchObject({ status: "committed", sequence: stored + 1 });
+    await store.close();
+  });
+
+  test("a batch that fails in its middle leaves nothing behind", async () => {
+    const path = newPath();
+    const small = await open(path, { pagesMax: 60 });
+    await small.commit([entryOf(orders, { messageId: "a" })]);
+    const large = Array.from({ length: 5000 }, (_, index) =>
+      entryOf(index % 2 === 0 ? orders : invoices, { messageId: `id-${index}`, object: `object/${index}` }),
+    );
+    expect(await refusalOf(small.commit(large))).toBe("storage_full");
+    expect(await small.subject(invoices)).toBeNull();
+    await small.close();
+    expect([rowsOf(path, "messages"), rowsOf(path, "objects"), rowsOf(path, "message_ids")]).toEqual([1, 1, 1]);
+
+    const roomy = await open(path);
+    expect(roomy.warnings).toEqual([]);
+    const outcomes = await roomy.commit(large);
+    expect(outcomes.every((outcome) => outcome.status === "committed")).toBe(true);
+    expect(await roomy.heads([orders, invoices])).toEqual([
+      { firstSequence: 1, lastSequence: 2501 },
+      { firstSequence: 1, lastSequence: 2500 },
+    ]);
+    await roomy.close();
+  });
+});
+
+describe("sqlite: what is cleaned up", () => {
+  test("rows of purged messages go, and objects that nothing points into", async () => {
+    const path = newPath();
+    const store = await open(path);
+    for (const object of ["one", "two", "three"]) {
+      await publish(store, orders, 4000, { object });
+      await publish(store, invoices, 1, { object: object === "one" ? "one" : "" });
+    }
+    await store.purge(orders, 9000);
+    await store.reclaimed();
+    expect([rowsOf(path, "messages"), rowsOf(path, "garbage")]).toEqual([3003, 0]);
+    // "one" is still used by the other subject.
+    const objects = inFile(path, (db) => db.query("SELECT name, messages FROM objects ORDER BY name").all());
+    expect(objects).toEqual([
+      { name: "one", messages: 1 },
+      { name: "three", messages: 3000 },
+    ]);
+    await store.close();
+  });
+
+  test("an object that was forgotten can come back", async () => {
+    const store = await open(newPath());
+    await publish(store, orders, 2, { object: "one" });
+    await store.purge(orders, 2);
+    await store.reclaimed();
+    await publish(store, orders, 1, { object: "one" });
+    const { envelopes } = await store.range(orders, 1, everything);
+    expect(envelopes.map((each) => each.body.object)).toEqual(["one"]);
+    await store.close();
+  });
+
+  test("removal goes on after a restart", async () => {
+    const path = newPath();
+    const store = await open(path);
+    await publish(store, orders, 20_000);
+    const { deleted } = await store.purge(orders, 19_999);
+    await store.close();
+    expect(deleted).toBe(19_999);
+    expect(rowsOf(path, "garbage")).toBe(1);
+    const again = await open(path);
+    expect(again.warnings).toEqual([]);
+    expect(sequencesOf(await again.range(orders, 1, everything))).toEqual([20_000]);
+    await again.reclaimed();
+    await again.close();
+    expect([rowsOf(path, "messages"), rowsOf(path, "garbage")]).toEqual([1, 0]);
+  });
+
+  test("old message ids go, bit by bit", async () => {
+    const path = newPath();
+    let nowMs = startMs;
+    const store = await open(path, { clock: () => nowMs });
+    const ids = Array.from({ length: 1000 }, (_, index) => `id-${index}`);
+    await store.commit(ids.map((messageId) => entryOf(orders, { messageId })));
+    nowMs += dedupeWindowMs + 1;
+    await publish(store, invoices, 1);
+    const left = rowsOf(path, "message_ids");
+    expect(left).toBeLessThan(1000);
+    expect(left).toBeGreaterThan(0);
+    for (let count = 0; count < 10; count++) await publish(store, invoices, 1);
+    expect(rowsOf(path, "message_ids")).toBe(0);
+    await store.close();
+  });
+
+  test("ids from a clock that was far ahead do not stay for good", async () => {
+    const path = newPath();
+    let nowMs = startMs + 10 * dedupeWindowMs;
+    const store = await open(path, { clock: () => nowMs });
+    await store.commit([entryOf(orders, { messageId: "a" })]);
+    nowMs = startMs;
+    expect(await store.commit([entryOf(orders, { messageId: "b" })])).toMatchObject([{ status: "committed" }]);
+    expect(rowsOf(path, "message_ids")).toBe(1);
+    await store.close();
+  });
+});
