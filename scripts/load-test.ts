@@ -17,6 +17,7 @@ const measure = async (options: Options, signal: AbortSignal): Promise<{ url: st
   try {
     const outcome = await run(server.url, options, {
       signal,
+      serverPid: server.pid,
       onStart: (progress) => {
         hideProgress = showProgress(progress);
       },

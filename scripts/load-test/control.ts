@@ -83,19 +83,36 @@ class Control {
           scanner.skip();
       }
     }
-    if (published !== undefined) this.#send(socket, { op: "published", id, ...receipt(published) });
+    if (published !== undefined) this.#published(socket, id, published);
     else if (results !== undefined) this.#send(socket, { op: "published_batch", id, results: results.map(receipt) });
     else if (filter) {
       this.#subscribers.add(socket);
       this.#send(socket, { op: "subscribed", id, sid: 1, filter: "", epoch });
     }
-    this.#push();
+  }
+
+  #published(socket: ServerWebSocket<Connection>, id: number, { subject, sequence }: Published): void {
+    const writer = this.#writer;
+    writer.reset();
+    writer.mapHead(6);
+    writer.string("op");
+    writer.string("published");
+    writer.string("id");
+    writer.number(id);
+    writer.string("subject");
+    writer.string(subject);
+    writer.string("sequence");
+    writer.number(sequence);
+    writer.string("timestamp");
+    writer.number(Date.now());
+    writer.string("duplicate");
+    writer.boolean(false);
+    socket.sendBinary(writer.view());
   }
 
   /** One message over HTTP. */
   post(subject: string, body: Buffer): Published {
     const published = this.#number(subject, body);
-    this.#push();
     return published;
   }
 
@@ -106,7 +123,6 @@ class Control {
     scanner.mapHead();
     scanner.skip();
     const results = this.#publishAll(request);
-    this.#push();
     const writer = this.#writer;
     writer.reset();
     writer.value({ results: results.map(receipt) });
@@ -154,6 +170,8 @@ class Control {
     const sequence = (this.#sequences.get(subject) ?? 0) + 1;
     this.#sequences.set(subject, sequence);
     if (this.#subscribers.size > 0) {
+      // All that comes in one turn leaves in one frame.
+      if (this.#pushes.length === 0) setImmediate(this.#push);
       const message = { subject, sequence, body };
       if (this.meddle === undefined) this.#pushes.push(message);
       else this.#pushes.push(...this.meddle(message));
@@ -161,8 +179,7 @@ class Control {
     return { subject, sequence };
   }
 
-  #push(): void {
-    if (this.#pushes.length === 0) return;
+  readonly #push = (): void => {
     const writer = this.#writer;
     writer.reset();
     writer.mapHead(3);
@@ -183,7 +200,7 @@ class Control {
     }
     this.#pushes = [];
     for (const subscriber of this.#subscribers) subscriber.sendBinary(writer.view());
-  }
+  };
 
   #send(socket: ServerWebSocket<Connection>, fields: Readonly<Record<string, unknown>>): void {
     const writer = this.#writer;
@@ -227,7 +244,7 @@ export const startControl = (meddle?: Meddle): { readonly url: string; stop(): P
       backpressureLimit: 2 ** 31 - 1,
       open: (socket) => control.open(socket),
       close: (socket) => control.close(socket),
-      message: (socket, frame) => control.message(socket, Buffer.from(frame as Buffer)),
+      message: (socket, frame) => control.message(socket, frame as Buffer),
     },
   });
   return { url: `http://127.0.0.1:${server.port}`, stop: () => server.stop(true) };

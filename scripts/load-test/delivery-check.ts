@@ -36,7 +36,8 @@ export const noViolations = (): Violations => ({
   timestamps_backwards: 0,
 });
 
-const violationNames = Object.keys(noViolations()) as readonly (keyof Violations)[];
+/** In the order they are shown. */
+export const violationNames = Object.keys(noViolations()) as readonly (keyof Violations)[];
 
 /** Adds up. */
 export const addViolations = (sum: Violations, more: Violations): void => {

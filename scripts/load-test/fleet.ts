@@ -39,6 +39,8 @@ export interface FleetResult {
   readonly latency: string;
   readonly errors: readonly (readonly [code: string, messages: number])[];
   readonly detail: string | undefined;
+  /** Processor time since the measuring began, in microseconds, of other processes than the one that asks. */
+  readonly cpuUs: number;
   readonly lanes: readonly LaneResult[];
 }
 
@@ -125,6 +127,7 @@ export class LocalFleet implements Fleet {
       latency: latency.encode(),
       errors: [...errors],
       detail,
+      cpuUs: 0,
       lanes: this.#publishers.map(({ lane }) => lane.result()),
     });
   }

@@ -7,6 +7,7 @@ import type { BodyPool } from "./bodies.ts";
 import { nowUs } from "./clock.ts";
 import { PublishPacker } from "./frames.ts";
 import type { Lane, Publisher } from "./lane.ts";
+import type { LeanSocket } from "./lean-socket.ts";
 import type { Plan } from "./plan.ts";
 import { RawHttp } from "./raw-http.ts";
 import { readResults } from "./results.ts";
@@ -21,7 +22,7 @@ export class HttpPublisher implements Publisher {
   /** Request heads by subject, up to the length of the body. */
   readonly #singleHeads: readonly string[];
   readonly #batchHead: string;
-  #http: RawHttp | undefined;
+  #socket: LeanSocket | undefined;
   #open = false;
   #first = 0;
   #sentUs = 0;
@@ -44,7 +45,7 @@ export class HttpPublisher implements Publisher {
   /** Connects. Rejects when the server does not answer. */
   static async connect(plan: Plan, lane: Lane, pool: BodyPool): Promise<HttpPublisher> {
     const publisher = new HttpPublisher(plan, lane, pool);
-    publisher.#http = await RawHttp.connect(new URL(plan.url), {
+    publisher.#socket = await RawHttp.connect(new URL(plan.url), {
       answer: (status, type, bytes, start, end) => {
         publisher.#answer(status, type, bytes, start, end);
         publisher.pump();
@@ -61,7 +62,7 @@ export class HttpPublisher implements Publisher {
   }
 
   pump(): void {
-    const socket = this.#http?.socket;
+    const socket = this.#socket;
     if (socket === undefined || !this.#open || this.#count > 0) return;
     const now = nowUs();
     const count = this.lane.due(this.plan.batch, now);
@@ -72,7 +73,7 @@ export class HttpPublisher implements Publisher {
     const start = single ? this.#singleHeads[this.#packer.subjectOf(first)] : this.#batchHead;
     const head = `${start}${bytes}\r\n\r\n`;
     if (!socket.reserve(head.length + bytes)) return;
-    const at = socket.outEnd + socket.out.latin1Write(head, socket.outEnd);
+    const at = socket.outEnd + socket.out.write(head, socket.outEnd, "latin1");
     socket.outEnd = single
       ? this.pool.write(socket.out, at, this.lane.id, first, this.lane.intendedUs(first, now))
       : this.#packer.request(socket.out, at, first, this.#intended(first, count, now));
@@ -86,7 +87,7 @@ export class HttpPublisher implements Publisher {
   close(): void {
     this.#open = false;
     this.#giveUp("no_answer");
-    this.#http?.socket.end();
+    this.#socket?.end();
   }
 
   #intended(first: number, count: number, now: number): number[] {

@@ -24,26 +24,27 @@ export class LeanSocket {
   outEnd = 0;
   #outStart = 0;
   #closed = false;
+  #socket: Bun.Socket | undefined;
 
-  private constructor(private readonly socket: Bun.Socket) {}
+  private constructor() {}
 
   /** Connects to the host and port of an `http(s):` or `ws(s):` URL. Rejects when nobody answers. */
   static async connect(url: URL, events: SocketEvents): Promise<LeanSocket> {
     const secure = url.protocol === "https:" || url.protocol === "wss:";
-    let lean: LeanSocket | undefined;
+    const lean = new LeanSocket();
     const over = (reason: string, detail?: string): void => {
-      if (lean === undefined || lean.#closed) return;
+      if (lean.#closed) return;
       lean.#closed = true;
       events.closed(reason, detail);
     };
-    const socket = await Bun.connect({
+    lean.#socket = await Bun.connect({
       hostname: url.hostname.replace(/^\[|\]$/g, ""),
       port: url.port === "" ? (secure ? 443 : 80) : Number(url.port),
       tls: secure,
       socket: {
         binaryType: "buffer",
         data: (from, chunk) => {
-          if (lean?.closed === true) return;
+          if (lean.#closed) return;
           try {
             events.data(chunk);
           } catch (error) {
@@ -52,16 +53,15 @@ export class LeanSocket {
           }
         },
         drain: () => {
-          lean?.flush();
-          if (lean !== undefined && !lean.#closed) events.writable();
+          lean.flush();
+          if (!lean.#closed) events.writable();
         },
         close: () => over("connection_closed"),
         end: () => over("connection_closed"),
         error: () => over("connection_failed"),
       },
     });
-    socket.setNoDelay(true);
-    lean = new LeanSocket(socket);
+    lean.#socket.setNoDelay(true);
     return lean;
   }
 
@@ -86,8 +86,8 @@ export class LeanSocket {
 
   /** Sends what the network takes now; the rest follows by itself. */
   flush(): void {
-    if (this.#closed || this.outEnd === this.#outStart) return;
-    const sent = this.socket.write(this.out.subarray(this.#outStart, this.outEnd));
+    if (this.#closed || this.#socket === undefined || this.outEnd === this.#outStart) return;
+    const sent = this.#socket.write(this.out.subarray(this.#outStart, this.outEnd));
     if (sent > 0) this.#outStart += sent;
     if (this.#outStart === this.outEnd) {
       this.#outStart = 0;
@@ -98,6 +98,6 @@ export class LeanSocket {
   /** Sends what is left and closes. */
   end(): void {
     this.flush();
-    this.socket.end();
+    this.#socket?.end();
   }
 }

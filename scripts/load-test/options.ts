@@ -222,7 +222,7 @@ export const parseOptions = (argv: readonly string[]): ParsedOptions => {
           { type: value === undefined ? ("boolean" as const) : ("string" as const) },
         ]),
       ),
-    }).values as Readonly<Record<string, string | boolean | undefined>>;
+    }).values;
   } catch (error) {
     return { kind: "wrong", errors: [error instanceof Error ? error.message : String(error)] };
   }

@@ -24,6 +24,8 @@ export interface Outcome {
   readonly publish?: Throughput;
   /** Over all subscribers together. */
   readonly delivery?: Throughput;
+  /** Processor time of what was measured, in microseconds; the server's when it was started for the run. */
+  readonly cpu_us: { readonly generator: number; readonly server?: number };
   /** Messages by the code of what went wrong. */
   readonly errors: Readonly<Record<string, number>>;
   /** The first error in words. */

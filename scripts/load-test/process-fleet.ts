@@ -123,6 +123,7 @@ export const mergeResults = (results: readonly FleetResult[]): FleetResult => {
     latency: latency.encode(),
     errors: [...errors],
     detail: results.find(({ detail }) => detail !== undefined)?.detail,
+    cpuUs: results.reduce((sum, { cpuUs }) => sum + cpuUs, 0),
     lanes: results.flatMap(({ lanes }) => lanes),
   };
 };

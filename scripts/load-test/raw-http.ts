@@ -18,28 +18,23 @@ export interface HttpEvents {
 /** An answer that is larger than this is a mistake. */
 const answerBytesMax = 64 * 1024 * 1024;
 
-/** One connection. */
+/** Reads the answers of one connection. */
 export class RawHttp {
   #rest: Buffer | undefined;
 
-  private constructor(
-    readonly socket: LeanSocket,
-    private readonly events: HttpEvents,
-  ) {}
+  private constructor(private readonly events: HttpEvents) {}
 
-  /** Rejects when nobody answers. */
-  static async connect(url: URL, events: HttpEvents): Promise<RawHttp> {
-    let http: RawHttp | undefined;
-    const socket = await LeanSocket.connect(url, {
-      data: (chunk) => http?.read(chunk),
+  /** Returns the connection that requests are written to. Rejects when nobody answers. */
+  static async connect(url: URL, events: HttpEvents): Promise<LeanSocket> {
+    const http = new RawHttp(events);
+    return LeanSocket.connect(url, {
+      data: (chunk) => http.#read(chunk),
       writable: () => events.writable(),
       closed: (reason, detail) => events.closed(reason, detail),
     });
-    http = new RawHttp(socket, events);
-    return http;
   }
 
-  private read(chunk: Buffer): void {
+  #read(chunk: Buffer): void {
     let bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
     this.#rest = undefined;
     while (bytes.length > 0) {

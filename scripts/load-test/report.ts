@@ -3,7 +3,7 @@
  * @module
  */
 import { nowUs } from "./clock.ts";
-import { anyViolation, type Violations } from "./delivery-check.ts";
+import { anyViolation, type Violations, violationNames } from "./delivery-check.ts";
 import type { LatencySummary } from "./latency.ts";
 import type { Options } from "./options.ts";
 import type { Outcome, Throughput } from "./outcome.ts";
@@ -86,9 +86,19 @@ const headline = (options: Options, url: string): string => {
 };
 
 const violationRow = (violations: Violations): string =>
-  Object.entries(violations)
-    .map(([name, count]) => `${name.replaceAll("_", " ")} ${number(count)}`)
-    .join(", ");
+  violationNames.map((name) => `${name.replaceAll("_", " ")} ${number(violations[name])}`).join(", ");
+
+/** Per message: published ones where there are any measured, else delivered ones. */
+const cpuRow = ({ cpu_us, publish, delivery }: Outcome, mode: Options["mode"]): string => {
+  const counted = mode === "publish" ? publish : delivery;
+  const row = (who: string, us: number | undefined): string[] =>
+    us === undefined || counted === undefined || counted.messages === 0
+      ? []
+      : [
+          `${who} ${(us / counted.messages).toFixed(2)} µs a message (${(us / 1e6 / counted.seconds).toFixed(2)} cores)`,
+        ];
+  return [...row("server", cpu_us.server), ...row("generator", cpu_us.generator)].join(", ");
+};
 
 /** The summary for people. */
 export const summaryText = (options: Options, url: string, outcome: Outcome): string => {
@@ -98,6 +108,7 @@ export const summaryText = (options: Options, url: string, outcome: Outcome): st
     options.filter === undefined ? headline(options, url) : `${url}: reading ${options.filter}`,
     ...(publish === undefined ? [] : throughputRows("publish", publish)),
     ...(delivery === undefined ? [] : throughputRows(options.mode === "replay" ? "replay" : "deliver", delivery)),
+    `processor ${cpuRow(outcome, options.mode)}`,
     `errors    ${errorRow.length === 0 ? "none" : errorRow.join(", ")}`,
     ...(outcome.first_error === undefined ? [] : [`          first: ${outcome.first_error}`]),
     `checked   ${number(verified)} deliveries: ${violationRow(violations)}`,

@@ -4,6 +4,7 @@
  */
 import { BodyPool } from "./bodies.ts";
 import { nowUs } from "./clock.ts";
+import { CpuMeter, cpuUsOf, ownCpuUs } from "./cpu.ts";
 import { addViolations, DeliveryCheck, type LaneEnds, laneEnds, noViolations } from "./delivery-check.ts";
 import { connectAll, type Fleet, type FleetResult } from "./fleet.ts";
 import { Latency } from "./latency.ts";
@@ -27,6 +28,8 @@ export interface Progress {
 export interface RunOptions {
   /** Ends the publishing; what is under way is still waited for. */
   readonly signal: AbortSignal;
+  /** To tell how much processor time the server takes. */
+  readonly serverPid?: number | undefined;
   /** Called once, with what tells the progress at any time. */
   readonly onStart?: (progress: () => Progress) => void;
 }
@@ -38,9 +41,13 @@ const pollMs = 20;
 const failedMax = 1_000_000;
 
 /** Runs a load test against a server that is there. @throws TargetError, Error when it cannot connect */
-export const run = async (url: string, options: Options, { signal, onStart }: RunOptions): Promise<Outcome> => {
+export const run = async (
+  url: string,
+  options: Options,
+  { signal, serverPid, onStart }: RunOptions,
+): Promise<Outcome> => {
   await checkTarget(url);
-  const test = new LoadTest(url, options, signal);
+  const test = new LoadTest(url, options, signal, serverPid);
   onStart?.(() => test.progress());
   try {
     if (options.filter !== undefined) return await test.readOthers(options.filter);
@@ -62,11 +69,13 @@ class LoadTest {
   #stage: Progress["stage"] = "connecting";
   #publishFromUs = 0;
   #readFromUs = 0;
+  #meters: { readonly own: CpuMeter; readonly server: CpuMeter } | undefined;
 
   constructor(
     private readonly url: string,
     private readonly options: Options,
     private readonly signal: AbortSignal,
+    private readonly serverPid: number | undefined,
   ) {
     const run = newRun();
     const prefix = options.subjectPrefix ?? `load-test.${run.toString(36)}`;
@@ -93,9 +102,9 @@ class LoadTest {
       );
     }
     const ends = await this.#publish();
-    if (this.signal.aborted) return this.#outcome(new Map(), 0);
+    if (this.#interrupted()) return this.#outcome(new Map(), 0);
     await this.#read(this.#filter, this.#plan.subjects, this.#published?.progress.ackedEver ?? 0, 1);
-    return this.#outcome(this.signal.aborted ? new Map() : ends, 0);
+    return this.#outcome(this.#interrupted() ? new Map() : ends, 0);
   }
 
   async readOthers(filter: string): Promise<Outcome> {
@@ -104,7 +113,7 @@ class LoadTest {
     if (total === 0) throw new TargetError(`no message matches ${filter}`);
     const subjects = listed.map(({ subject }) => subject);
     const missing = await this.#read(filter, subjects, total, 0);
-    return this.#outcome(new Map(), this.signal.aborted ? 0 : missing);
+    return this.#outcome(new Map(), this.#interrupted() ? 0 : missing);
   }
 
   progress(): Progress {
@@ -123,6 +132,10 @@ class LoadTest {
     this.#fleet?.finish().catch(() => undefined);
   }
 
+  #interrupted(): boolean {
+    return this.signal.aborted;
+  }
+
   /** Warms up, measures, and waits for every answer. */
   async #publish(): Promise<LaneEnds> {
     const { warmupMs, count, durationMs, mode, processes } = this.options;
@@ -133,8 +146,9 @@ class LoadTest {
       fleet.start({ fromUs: nowUs(), measured: false, count: undefined });
       await this.#phaseOver(fleet, undefined, warmupMs);
     }
-    if (!this.signal.aborted) {
+    if (!this.#interrupted()) {
       this.#stage = "measuring";
+      this.#measureCpu();
       const fromUs = nowUs();
       this.#publishFromUs = fromUs;
       if (mode === "publish") {
@@ -155,7 +169,7 @@ class LoadTest {
     const lanes = lanesOf(this.#plan);
     await until(() => {
       const { idle, broken, failed } = fleet.progress();
-      if (this.signal.aborted || broken === lanes || failed > failedMax) return true;
+      if (this.#interrupted() || broken === lanes || failed > failedMax) return true;
       return count === undefined ? nowUs() >= endUs : idle;
     });
     fleet.stop();
@@ -185,11 +199,12 @@ class LoadTest {
     this.#stage = "replaying";
     const tally = this.#deliveries;
     tally.measureFromUs = -Infinity;
+    this.#measureCpu();
     this.#readFromUs = nowUs();
     await this.#subscribe(filter, "first", subjects, () => firstSequence);
     const wanted = total * this.options.subscribers;
     await until(
-      () => tally.deliveredEver >= wanted || this.signal.aborted || this.#subscribers.every(({ ended }) => ended),
+      () => tally.deliveredEver >= wanted || this.#interrupted() || this.#subscribers.every(({ ended }) => ended),
       () => tally.deliveredEver,
     );
     return Math.max(0, wanted - tally.deliveredEver);
@@ -210,6 +225,14 @@ class LoadTest {
     );
   }
 
+  #measureCpu(): void {
+    const { serverPid } = this;
+    this.#meters = {
+      own: new CpuMeter(ownCpuUs),
+      server: new CpuMeter(() => (serverPid === undefined ? undefined : cpuUsOf(serverPid))),
+    };
+  }
+
   #outcome(ends: LaneEnds, missing: number): Outcome {
     const published = this.#published;
     const deliveries = this.#deliveries;
@@ -225,7 +248,11 @@ class LoadTest {
     const errors = new Map(published?.errors);
     for (const [code, count] of deliveries.errors) errors.set(code, (errors.get(code) ?? 0) + count);
     const firstError = published?.detail ?? deliveries.detail;
+    const generatorUs =
+      (this.#meters?.own.usedUs() ?? 0) + (this.options.mode === "replay" ? 0 : (published?.cpuUs ?? 0));
+    const serverUs = this.#meters?.server.usedUs();
     return {
+      cpu_us: { generator: Math.round(generatorUs), ...(serverUs !== undefined && { server: serverUs }) },
       ...(published && { publish: publishThroughput(published, this.#publishFromUs) }),
       ...(this.#subscribers.length > 0 && { delivery: deliveryThroughput(deliveries, this.#readFromUs) }),
       errors: Object.fromEntries(errors),
@@ -234,7 +261,7 @@ class LoadTest {
       violations,
       foreign,
       broken_connections: (published?.progress.broken ?? 0) + deliveries.broken,
-      interrupted: this.signal.aborted,
+      interrupted: this.#interrupted(),
     };
   }
 }
@@ -246,13 +273,13 @@ const deliveryThroughput = ({ delivered, deliveredBytes, lastUs, latency }: Deli
   throughput(delivered, deliveredBytes, lastUs - fromUs, latency);
 
 /** Waits until a condition holds; gives up when `moved()`, if it is given, stays the same for too long. */
-const until = async (holds: () => boolean, moved?: () => number): Promise<void> => {
+const until = async (holds: () => boolean, moved: () => number = nowUs): Promise<void> => {
   let last = NaN;
   let lastMovedUs = nowUs();
   while (!holds()) {
-    const current = moved?.();
-    if (current !== last || current === undefined) {
-      last = current ?? NaN;
+    const current = moved();
+    if (current !== last) {
+      last = current;
       lastMovedUs = nowUs();
     } else if (nowUs() - lastMovedUs > stuckMsMax * 1000) return;
     await Bun.sleep(pollMs);

@@ -11,6 +11,8 @@ import { TargetError } from "./target.ts";
 /** A server that is there for the length of a run. */
 export interface StartedServer {
   readonly url: string;
+  /** Not there when it was not started here. */
+  readonly pid?: number;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
@@ -58,7 +60,7 @@ const startProcess = async (args: readonly string[], cleanUp: () => Promise<void
     await stop();
     throw new TargetError(`the server ended with ${child.exitCode ?? "a signal"} before it was ready`);
   }
-  return { url, stop };
+  return { url, pid: child.pid, stop };
 };
 
 /** The first URL that the server prints; undefined when it ends without one. Goes on reading, so the pipe never fills. */

@@ -47,7 +47,7 @@ export const listSubjects = async (url: string, filter: string): Promise<readonl
   const listed: ListedSubject[] = [];
   for (let after: string | undefined = ""; after !== undefined; ) {
     const query = new URLSearchParams({ filter, limit: String(listingMax), ...(after === "" ? {} : { after }) });
-    const page = (await get(new URL(`/v1/subjects?${query}`, url))) as {
+    const page = (await get(new URL(`/v1/subjects?${query.toString()}`, url))) as {
       readonly subjects: readonly ListedSubject[];
       readonly has_more: boolean;
     };

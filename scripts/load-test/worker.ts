@@ -3,6 +3,7 @@
  * ends with it.
  * @module
  */
+import { CpuMeter, ownCpuUs } from "./cpu.ts";
 import type { FleetProgress, FleetResult, Phase } from "./fleet.ts";
 import { LocalFleet } from "./fleet.ts";
 import type { Plan } from "./plan.ts";
@@ -29,6 +30,7 @@ const report = (message: WorkerReport): void => {
 
 let fleet: LocalFleet | undefined;
 let started = 0;
+let meter: CpuMeter | undefined;
 
 const obey = async (order: WorkerOrder): Promise<void> => {
   switch (order.kind) {
@@ -41,13 +43,17 @@ const obey = async (order: WorkerOrder): Promise<void> => {
       break;
     case "start":
       started++;
+      if (order.phase.measured) meter = new CpuMeter(ownCpuUs);
       fleet?.start(order.phase);
       break;
     case "stop":
       fleet?.stop();
       break;
     case "finish":
-      if (fleet !== undefined) report({ kind: "finished", result: await fleet.finish() });
+      if (fleet !== undefined) {
+        const result = { ...(await fleet.finish()), cpuUs: meter?.usedUs() ?? 0 };
+        report({ kind: "finished", result });
+      }
       fleet = undefined;
       break;
   }

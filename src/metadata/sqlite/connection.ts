@@ -57,23 +57,12 @@ export class Connection {
    * @throws StreamError `unavailable`
    */
   constructor(path: string, pagesMax?: number) {
-    try {
-      this.#db = new Database(path, { create: true, readwrite: true, strict: true });
-      this.#db.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
-      this.#db.run("PRAGMA journal_mode = WAL");
-      this.#db.run(`PRAGMA synchronous = ${synchronous.durable}`);
-      this.#db.run(`PRAGMA cache_size = -${cacheKiB}`);
-      this.#db.run(`PRAGMA journal_size_limit = ${logBytesMax}`);
-      this.#db.run("PRAGMA temp_store = MEMORY");
-      if (pagesMax !== undefined) this.#db.run(`PRAGMA max_page_count = ${pagesMax}`);
-      this.#begin = this.prepare("BEGIN");
-      this.#beginWrite = this.prepare("BEGIN IMMEDIATE");
-      this.#commit = this.prepare("COMMIT");
-      this.#rollback = this.prepare("ROLLBACK");
-      this.#touch = this.prepare("SELECT count(*) FROM sqlite_schema");
-    } catch (thrown) {
-      throw toStoreError(thrown);
-    }
+    this.#db = openDatabase(path, pagesMax);
+    this.#begin = this.prepare("BEGIN");
+    this.#beginWrite = this.prepare("BEGIN IMMEDIATE");
+    this.#commit = this.prepare("COMMIT");
+    this.#rollback = this.prepare("ROLLBACK");
+    this.#touch = this.prepare("SELECT count(*) FROM sqlite_schema");
   }
 
   /** For the schema only. */
@@ -146,3 +135,21 @@ export class Connection {
     }
   }
 }
+
+const openDatabase = (path: string, pagesMax: number | undefined): Database => {
+  let db: Database | undefined;
+  try {
+    db = new Database(path, { create: true, readwrite: true, strict: true });
+    db.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    db.run("PRAGMA journal_mode = WAL");
+    db.run(`PRAGMA synchronous = ${synchronous.durable}`);
+    db.run(`PRAGMA cache_size = -${cacheKiB}`);
+    db.run(`PRAGMA journal_size_limit = ${logBytesMax}`);
+    db.run("PRAGMA temp_store = MEMORY");
+    if (pagesMax !== undefined) db.run(`PRAGMA max_page_count = ${pagesMax}`);
+    return db;
+  } catch (thrown) {
+    db?.close();
+    throw toStoreError(thrown);
+  }
+};

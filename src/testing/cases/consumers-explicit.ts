@@ -135,7 +135,7 @@ const defineLimits = (context: CaseContext): void => {
     const subject = await prepare(context, 2, { max_deliver: 1 });
     const client = context.client();
     await client.fetch(subject, "c", { limit: 1 });
-    await client.nack(subject, "c", [1]);
+    expect(await client.nack(subject, "c", [1])).toBe(0);
     expect(sequencesOf((await client.fetch(subject, "c")).messages)).toEqual([2]);
     await client.ack(subject, "c", { sequences: [2] });
     expect(await context.admin().consumer(subject, "c")).toMatchObject({ ackedThrough: 2, pending: 0 });

@@ -1,0 +1,83 @@
+/**
+ * The one error type of the SDK: the server's codes as they are, and a few of its own for what happens on this side.
+ * @module
+ */
+import type { ErrorCode } from "../core/errors.ts";
+
+/** Codes that only the SDK gives. */
+export type ClientErrorCode =
+  /** The `AbortSignal` that was given; `cause` is its reason. */
+  | "aborted"
+  /** `close()` was called. */
+  | "closed"
+  /** `timeoutMs` passed; a publish that may have been stored has `outcome_unknown` instead. */
+  | "timed_out"
+  /** The connection broke and the call is not one that is repeated by itself. */
+  | "connection_lost"
+  /** The server does not want this client; there is no further attempt. */
+  | "connection_refused"
+  /** The server has another store now: sequences that were known mean nothing any more. */
+  | "epoch_changed"
+  /** This runtime has no WebSocket and none was given. */
+  | "no_websocket"
+  /** The server said something that is not in the contract. */
+  | "protocol_error"
+  /** A subscription with wildcards saw more subjects than it can keep positions for. */
+  | "too_many_subjects";
+
+/** A stable code; a newer server may have more than are named here. */
+export type MtsErrorCode = ErrorCode | ClientErrorCode | (string & Record<never, never>);
+
+/** What travels beside code and detail, names as on the wire, e.g. `last_sequence`. */
+export type MtsErrorFields = Readonly<Record<string, unknown>>;
+
+/** The error of every call of the SDK. Decide by `code` and `retryable`; `message` is for people. */
+export class MtsError extends Error {
+  override readonly name: string = "MtsError";
+  readonly code: MtsErrorCode;
+  /** Whether the same call may work later. */
+  readonly retryable: boolean;
+  readonly fields: MtsErrorFields;
+
+  constructor(code: MtsErrorCode, message: string, retryable = false, fields: MtsErrorFields = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.retryable = retryable;
+    this.fields = fields;
+  }
+}
+
+/** The server's store is another one than before. */
+export class EpochChangedError extends MtsError {
+  override readonly name = "EpochChangedError";
+
+  constructor(
+    /** The epoch that the sequences known so far belong to. */
+    readonly before: string,
+    /** The epoch of the server now. */
+    readonly now: string,
+  ) {
+    super("epoch_changed", "The server has another store now; start over.", false, { before, now });
+  }
+}
+
+/** The error in a map of the server: an error frame, a result of a batch, a problem document. */
+export const errorFrom = (map: Readonly<Record<string, unknown>>): MtsError => {
+  const { code, detail, retryable, ...fields } = map;
+  const text = typeof detail === "string" ? detail : "The server gave no detail.";
+  return new MtsError(typeof code === "string" ? code : "internal", text, retryable === true, fields);
+};
+
+export const aborted = (reason: unknown): MtsError =>
+  new MtsError("aborted", "The call was aborted.", false, {}, reason);
+
+export const closed = (): MtsError => new MtsError("closed", "The client is closed.");
+
+export const connectionLost = (cause?: unknown): MtsError =>
+  new MtsError("connection_lost", "The connection broke.", true, {}, cause);
+
+export const protocolError = (what: string): MtsError => new MtsError("protocol_error", `The server sent ${what}.`);
+
+/** Whatever was thrown, as an `MtsError`. */
+export const toMtsError = (thrown: unknown): MtsError =>
+  thrown instanceof MtsError ? thrown : new MtsError("internal", "An unexpected error in the client.", false, {}, thrown);

@@ -1,0 +1,167 @@
+/**
+ * What callers may say, with units, defaults and bounds.
+ * @module
+ */
+import type { Environment, FetchLike, WebSocketConstructor } from "./environment.ts";
+import type { EpochChangedError, MtsError } from "./errors.ts";
+
+/** What the connection does, for `onStatus`. */
+export type Status =
+  | { readonly state: "connecting" }
+  | { readonly state: "connected"; readonly epoch: string; readonly version: string; readonly node: string }
+  /** `code` as the WebSocket gave it; 1006 when there was none. */
+  | { readonly state: "disconnected"; readonly code: number; readonly reason: string }
+  /** `attempt` counts from 1; the next one begins after `delayMs`. */
+  | { readonly state: "reconnecting"; readonly attempt: number; readonly delayMs: number }
+  /** The server has another store than before. Subscriptions are told by themselves. */
+  | { readonly state: "epoch_changed"; readonly error: EpochChangedError }
+  /** The end: `close()`, or a server that does not want this client (then with the error). */
+  | { readonly state: "closed"; readonly error?: MtsError };
+
+/** For `connect`. */
+export interface ConnectOptions {
+  /** Needed where there is no global one (Node before 22), e.g. of the `ws` package. */
+  readonly webSocket?: WebSocketConstructor | undefined;
+  /** In place of the global `fetch`; used to list subjects and to look after consumers. */
+  readonly fetch?: FetchLike | undefined;
+  /** Called whenever the connection changes. */
+  readonly onStatus?: ((status: Status) => void) | undefined;
+  /** Give every publish an id of its own, so that it can be repeated without being stored twice; default true. */
+  readonly messageIds?: boolean | undefined;
+  /** Publishes sent and not answered, in messages; default 4096. Further ones wait. */
+  readonly inFlightMax?: number | undefined;
+  /** The same in bytes; default 16 MiB. A single larger message goes alone. */
+  readonly inFlightBytesMax?: number | undefined;
+  /** Publishes that are not answered, sent or not, in messages; default 65,536. Further ones fail: `overloaded`. */
+  readonly queuedMax?: number | undefined;
+  /** The same in bytes; default 128 MiB. */
+  readonly queuedBytesMax?: number | undefined;
+  /** For calls that do not say: how long one may take, reconnecting included; default 30,000. `Infinity` = for ever. */
+  readonly timeoutMs?: number | undefined;
+  /** Pause before the first attempt to reconnect, doubled with each one, half of it by chance; default 100. */
+  readonly backoffMsMin?: number | undefined;
+  /** Longest pause; default 10,000. */
+  readonly backoffMsMax?: number | undefined;
+  /** How long connecting may take; default 10,000. */
+  readonly connectMsMax?: number | undefined;
+  /** Silence after which a ping is sent; two in a row without an answer end the connection. Default: as the server says. */
+  readonly heartbeatMs?: number | undefined;
+  /** Time and randomness, for tests. */
+  readonly environment?: Partial<Environment> | undefined;
+}
+
+/** Ends a call early. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** In milliseconds, in place of the client's. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/**
+ * A message's content. Bytes are sent as they are and must not change until the publish settles; a string as UTF-8; a
+ * plain object, an array, a number, a boolean, null or what has `toJSON` as JSON, with the header `content-type:
+ * application/json` unless there is one.
+ */
+export type Body = string | ArrayBuffer | ArrayBufferView | object | number | boolean | null;
+
+/** What may be said with a message. */
+export interface DraftOptions {
+  /**
+   * 1–128 bytes. A second publish under it, within the server's window, answers the first one's sequence. Given by
+   * the SDK when it is not given here (unless `messageIds` is off).
+   */
+  readonly messageId?: string | undefined;
+  /** Store it only when this is the subject's last sequence, else `wrong_last_sequence` with `fields.last_sequence`. */
+  readonly expectedLast?: number | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** For `publish`. */
+export interface PublishOptions extends DraftOptions, CallOptions {}
+
+/** A message of `publishBatch`. */
+export interface BatchMessage extends DraftOptions {
+  readonly subject: string;
+  readonly body: Body;
+}
+
+/** The answer to a publish. */
+export interface Receipt {
+  readonly subject: string;
+  readonly sequence: number;
+  /** Unix milliseconds, given by the server. */
+  readonly timestamp: number;
+  /** The `messageId` that you gave was there already; `sequence` is the first one's. */
+  readonly duplicate: boolean;
+}
+
+/** A sequence, `first`, `new`, `last`, an age such as `10m`, a `Date`, or an RFC 3339 time. */
+export type From = number | Date | "first" | "new" | "last" | (string & Record<never, never>);
+
+/** What a subscription does when the server has another store. */
+export type OnEpochChange = "throw" | "restart";
+
+/** For `subscribe`. */
+export interface SubscribeOptions {
+  /** Where each subject starts; default `new`. Not looked at with a consumer. */
+  readonly from?: From | undefined;
+  /** Resumes after what this consumer has acknowledged; needs a filter without wildcards. */
+  readonly consumer?: string | undefined;
+  /** Messages on their way or waiting here; 1 to 65,535, default 1024. Fewer when they are large (64 MiB in all). */
+  readonly credit?: number | undefined;
+  /** `throw` (default): the iterator throws `EpochChangedError`. `restart`: it goes on from the first message. */
+  readonly onEpochChange?: OnEpochChange | undefined;
+  /**
+   * Called for a stored message that the server cannot read (`data_loss`, with `fields.subject` and
+   * `fields.sequence`); the subscription goes on behind it. Without it the iterator throws the error.
+   */
+  readonly onDamaged?: ((error: MtsError) => void) | undefined;
+  /** Ends the subscription; the iterator throws `aborted`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** For `notify`. */
+export interface NotifyOptions {
+  /** Default `new`. With an earlier start there is one notification for every subject that has messages since. */
+  readonly from?: From | undefined;
+  readonly onEpochChange?: OnEpochChange | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A subject moved. */
+export interface Notification {
+  readonly subject: string;
+  /** Its latest sequence. */
+  readonly sequence: number;
+}
+
+/** For `fetch`. */
+export interface FetchOptions extends CallOptions {
+  readonly subject: string;
+  /** Fetch under this name; it is made when it is not there. */
+  readonly consumer?: string | undefined;
+  /** Where to begin without a consumer; default `first`. */
+  readonly from?: From | undefined;
+  /** 1–10,000, default 100. */
+  readonly limit?: number | undefined;
+  /** Sum of the bodies; at most 8 MiB, at least one message always comes. */
+  readonly maxBytes?: number | undefined;
+  /** How long the server waits when there is nothing; to 60,000, default 0. */
+  readonly waitMs?: number | undefined;
+  /** Acknowledge what is answered at once: at most once. Not repeated by itself when the connection breaks. */
+  readonly autoAck?: boolean | undefined;
+}
+
+/** How a consumer is made; see the HTTP contract. */
+export interface ConsumerOptions {
+  /** Default `first`. */
+  readonly start?: number | Date | "first" | "new" | (string & Record<never, never>) | undefined;
+  /** `all` (default): an acknowledgement counts for everything before it. `explicit`: message by message, leased. */
+  readonly ack?: "all" | "explicit" | undefined;
+  /** Length of a lease; default 30,000. */
+  readonly ackWaitMs?: number | undefined;
+  /** Deliveries after which a message is given up; default 0, no limit. */
+  readonly maxDeliver?: number | undefined;
+  /** Leased messages at once; default 1000. */
+  readonly maxAckPending?: number | undefined;
+}
