@@ -28,10 +28,12 @@ export interface CommittedRun {
   readonly messages: readonly (Message | undefined)[];
 }
 
-/** Messages of one subject whose commit has an unknown outcome. */
-export interface DoubtfulRun {
-  readonly subject: Subject;
-  readonly count: number;
+/** A commit whose outcome the store did not tell. */
+export interface DoubtfulCommit {
+  /** Unix milliseconds by this node's clock, before the store was called. */
+  readonly startedAtMs: number;
+  /** Bodies of its messages by subject. */
+  readonly bodies: ReadonlyMap<Subject, readonly BodyRef[]>;
 }
 
 /** Bounds of the committer, and whom it tells. */
@@ -45,10 +47,12 @@ export interface CommitterOptions {
   /** Messages that wait or are being written; past it `room()` waits. */
   readonly waitingCountMax: number;
   readonly waitingBytesMax: number;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
   /** Told of new messages in the order of their commits, after their publishers were answered. Must not throw. */
   onCommitted(runs: readonly CommittedRun[]): void;
   /** Told of messages that may have been committed: the store did not say. Must not throw. */
-  onUnknown(doubtful: readonly DoubtfulRun[]): void;
+  onUnknown(doubt: DoubtfulCommit): void;
   /** Told of each transaction, for the metrics. */
   onTransaction?(messages: number, bytes: number): void;
 }
@@ -221,6 +225,7 @@ export class Committer {
       }
     }
     if (entries.length === 0) return;
+    const startedAtMs = this.options.clock();
     let outcomes: readonly CommitOutcome[];
     try {
       outcomes = await this.metadata.commit(entries);
@@ -228,7 +233,9 @@ export class Committer {
     } catch (error) {
       const refusal = toStreamError(error);
       for (const request of requests) this.#settle(request, refusals(request, refusal));
-      if (refusal.code === "outcome_unknown" || refusal.code === "internal") this.options.onUnknown(doubtful(entries));
+      if (refusal.code === "outcome_unknown" || refusal.code === "internal") {
+        this.options.onUnknown({ startedAtMs, bodies: bodiesBySubject(entries) });
+      }
       return;
     }
     this.#publishOutcomes(requests, entries, outcomes);
@@ -278,10 +285,14 @@ export class Committer {
   }
 }
 
-const doubtful = (entries: readonly CommitEntry[]): readonly DoubtfulRun[] => {
-  const counts = new Map<Subject, number>();
-  for (const { subject } of entries) counts.set(subject, (counts.get(subject) ?? 0) + 1);
-  return [...counts].map(([subject, count]) => ({ subject, count }));
+const bodiesBySubject = (entries: readonly CommitEntry[]): ReadonlyMap<Subject, readonly BodyRef[]> => {
+  const bodies = new Map<Subject, BodyRef[]>();
+  for (const { subject, body } of entries) {
+    const known = bodies.get(subject);
+    if (known === undefined) bodies.set(subject, [body]);
+    else known.push(body);
+  }
+  return bodies;
 };
 
 const wake = (waiters: readonly (() => void)[]): void => {

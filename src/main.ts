@@ -1,20 +1,15 @@
 /**
- * The composition root: the only file that names a driver. It puts the server together, runs it, and ends it cleanly.
+ * The composition root: it puts the server together, runs it, and ends it cleanly.
  * @module
  */
-
-import type { BodyStore } from "./bodies/contract.ts";
-import { openFileBodies } from "./bodies/files/index.ts";
-import type { FileIo } from "./bodies/files/io.ts";
 import { createBroker } from "./broker/index.ts";
 import { loadConfig, serverVersion } from "./config.ts";
 import type { Config } from "./config-shape.ts";
 import { frameBytesMax } from "./core/limits.ts";
 import { openDataFolder } from "./data-folder.ts";
 import { createLogger, type Logger } from "./log.ts";
-import type { MetadataStore } from "./metadata/contract.ts";
-import { openSqliteMetadata } from "./metadata/sqlite/index.ts";
 import { createMetrics } from "./metrics.ts";
+import { openStores, type StoreSeams } from "./stores.ts";
 import { createHttpApp } from "./transport/http/index.ts";
 import { createWsTransport } from "./transport/ws/index.ts";
 
@@ -24,12 +19,7 @@ const closeShuttingDown = 3001;
 const stopMsMax = 10_000;
 
 /** Where a test entry may put itself between the server and the outside world; the product uses none of them. */
-export interface Seams {
-  readonly fileIo?: FileIo;
-  readonly clock?: () => number;
-  wrapMetadata?(store: MetadataStore): MetadataStore;
-  wrapBodies?(store: BodyStore): BodyStore;
-}
+export type Seams = StoreSeams;
 
 /** A server that accepts requests. */
 export interface RunningServer {
@@ -60,15 +50,8 @@ const startOn = async (
   releaseFolder: () => Promise<void>,
 ): Promise<RunningServer> => {
   const clock = seams.clock ?? Date.now;
-  const sqlite = await openSqliteMetadata({
-    path: config.metadata.path,
-    clock,
-    dedupeWindowMs: config.dedupeWindowMs,
-  });
-  for (const warning of sqlite.warnings) log.error("metadata_damaged", { detail: warning });
-  const metadata = seams.wrapMetadata?.(sqlite) ?? sqlite;
-  const files = await openFileBodies({ path: config.bodies.path, ...(seams.fileIo && { io: seams.fileIo }) });
-  const bodies = seams.wrapBodies?.(files) ?? files;
+  const { metadata, bodies, warnings } = await openStores(config, seams);
+  for (const warning of warnings) log.error("metadata_damaged", { detail: warning });
 
   const broker = createBroker({
     metadata,

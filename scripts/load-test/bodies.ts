@@ -71,26 +71,27 @@ export class BodyPool {
   }
 
   /**
-   * Looks at a body that came back: `ours` (then `header` is filled), `corrupt` (of this run, but not as it was
-   * published), or `foreign` (somebody else's).
+   * Looks at a body that came back: `ours`, `corrupt` (of this run, but not as it was published), or `foreign`
+   * (somebody else's). `header` is filled when it can be trusted, else its lane is -1.
    */
   read(bytes: Buffer, start: number, end: number): "ours" | "corrupt" | "foreign" {
+    const { header } = this;
+    header.lane = -1;
     if (end - start < headerBytes || readUint32(bytes, start) !== this.run) return "foreign";
     const lane = readUint32(bytes, start + 8);
     const number = readUint32(bytes, start + 12);
     const timeLow = readUint32(bytes, start + 16);
     const timeHigh = readUint32(bytes, start + 20);
     if (readUint32(bytes, start + 4) !== checkWord(this.run, lane, number, timeLow, timeHigh)) return "corrupt";
+    header.lane = lane;
+    header.number = number;
+    header.sentUs = timeHigh * uint32 + timeLow;
     const range = rangeOf(lane, number);
     const offset = this.#offsets[range] ?? 0;
     const size = this.#sizes[range] ?? 0;
     if (end - start !== size) return "corrupt";
     const same = bytes.compare(this.#slab, offset + headerBytes, offset + size, start + headerBytes, end) === 0;
-    if (!same) return "corrupt";
-    this.header.lane = lane;
-    this.header.number = number;
-    this.header.sentUs = timeHigh * uint32 + timeLow;
-    return "ours";
+    return same ? "ours" : "corrupt";
   }
 }
 

@@ -1,12 +1,11 @@
 /**
- * The one clock of a load test. It is the machine's monotonic clock, so that times taken in several processes can be
- * compared and a step of the wall clock changes nothing.
+ * The one clock of a load test. It never goes back, and times taken in several processes of one machine can be
+ * compared.
  * @module
  */
 
-const [seconds, nanoseconds] = process.hrtime();
-/** Between `performance.now()`, which is cheap but counts from the start of the process, and the machine's clock. */
-const offsetUs = seconds * 1e6 + nanoseconds / 1e3 - performance.now() * 1e3;
+/** `performance.now()` counts from the start of the process; the origin says when that was, finer than `Date.now()`. */
+const originUs = performance.timeOrigin * 1e3;
 
-/** Microseconds, with fractions; the same in every process of one machine (to a few microseconds). */
-export const nowUs = (): number => offsetUs + performance.now() * 1e3;
+/** Unix time in microseconds. */
+export const nowUs = (): number => originUs + performance.now() * 1e3;

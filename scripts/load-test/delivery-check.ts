@@ -103,25 +103,21 @@ export class DeliveryCheck {
   ): void {
     this.sentUs = NaN;
     const kind = this.pool.read(bytes, bodyStart, bodyEnd);
-    let subject: number;
-    let known = false;
-    if (kind === "ours" && this.pool.header.lane < this.lanes) {
-      const { lane, number } = this.pool.header;
-      subject = (number + lane) % this.#subjects.length;
-      const expected = this.#subjects[subject];
-      if (expected === undefined || bytes.compare(expected, 0, expected.length, subjectStart, subjectEnd) !== 0) {
-        this.violations.corrupted++;
-        return;
-      }
-      known = this.#number(lane, subject, number, sequence);
-    } else {
-      if (kind === "foreign") this.foreign++;
-      else this.violations.corrupted++;
-      const index = this.#indexes.get(bytes.toString("utf8", subjectStart, subjectEnd));
-      if (index === undefined) return;
-      subject = index;
-    }
-    this.#sequence(subject, sequence, timestampMs, known);
+    const { lane, number } = this.pool.header;
+    const ours = kind !== "foreign" && lane >= 0 && lane < this.lanes;
+    const subject = ours
+      ? (number + lane) % this.#subjects.length
+      : (this.#indexes.get(bytes.toString("utf8", subjectStart, subjectEnd)) ?? -1);
+    const rightSubject = subject >= 0 && this.#isSubject(subject, bytes, subjectStart, subjectEnd);
+    if (kind === "foreign") this.foreign++;
+    else if (kind === "corrupt" || !ours || !rightSubject) this.violations.corrupted++;
+    const known = ours && this.#number(lane, subject, number, sequence);
+    if (rightSubject) this.#sequence(subject, sequence, timestampMs, known);
+  }
+
+  #isSubject(index: number, bytes: Buffer, start: number, end: number): boolean {
+    const subject = this.#subjects[index];
+    return subject !== undefined && bytes.compare(subject, 0, subject.length, start, end) === 0;
   }
 
   /** @param known the number showed already that it is late or came before: that is counted once */

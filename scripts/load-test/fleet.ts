@@ -3,6 +3,7 @@
  * @module
  */
 import { BodyPool } from "./bodies.ts";
+import { nowUs } from "./clock.ts";
 import { HttpPublisher } from "./http-publisher.ts";
 import { Lane, type LaneResult, type Publisher, PublishTally } from "./lane.ts";
 import { Latency } from "./latency.ts";
@@ -66,6 +67,9 @@ export const connectAll = async <T>(count: number, connect: (index: number) => P
   }
   return connected;
 };
+
+/** A timer may be late by about this much. */
+const timerSlackMs = 2;
 
 /** Publishers in this process: the lanes `laneFrom` … `laneTo` - 1 of a plan. */
 export class LocalFleet implements Fleet {
@@ -136,11 +140,15 @@ export class LocalFleet implements Fleet {
     for (const publisher of this.#publishers) publisher.pump();
   }
 
-  /** Timers are too coarse for a pace of many messages a millisecond, so this turns with the event loop. */
+  /** Timers are too coarse for many messages a millisecond: the last stretch before a message turns with the loop. */
   readonly #paced = (): void => {
     if (!this.#pacing) return;
     this.#pump();
-    if (this.#publishers.every(({ lane }) => lane.finished)) this.#pacing = false;
+    let nextUs = Infinity;
+    for (const { lane } of this.#publishers) nextUs = Math.min(nextUs, lane.nextDueUs(this.plan.batch));
+    const idleMs = Math.floor((nextUs - nowUs()) / 1e3) - timerSlackMs;
+    if (nextUs === Infinity) this.#pacing = false;
+    else if (idleMs > 0) setTimeout(this.#paced, idleMs);
     else setImmediate(this.#paced);
   };
 }

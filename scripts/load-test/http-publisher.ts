@@ -39,7 +39,7 @@ export class HttpPublisher implements Publisher {
     this.#singleHeads = plan.subjects.map((subject) =>
       requestHead(`/v1/subjects/${encodeURIComponent(subject)}/messages`, host, "application/octet-stream"),
     );
-    this.#batchHead = requestHead("/v1/messages", host, msgpackType);
+    this.#batchHead = requestHead("/v1/messages", host, msgpackType, `Accept: ${msgpackType}\r\n`);
   }
 
   /** Connects. Rejects when the server does not answer. */
@@ -136,9 +136,8 @@ export class HttpPublisher implements Publisher {
   }
 }
 
-const requestHead = (path: string, host: string, type: string): string =>
-  `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: ${msgpackType}, application/json;q=0.5\r\n` +
-  `Content-Type: ${type}\r\nContent-Length: `;
+const requestHead = (path: string, host: string, type: string, more = ""): string =>
+  `POST ${path} HTTP/1.1\r\nHost: ${host}\r\n${more}Content-Type: ${type}\r\nContent-Length: `;
 
 const sequenceKey = Buffer.from('"sequence":');
 

@@ -75,11 +75,20 @@ export class Lane {
 
   /** How many messages may be put into one request now: `batch`, fewer at the end, 0 when they are not due. */
   due(batch: number, nowUs: number): number {
+    if (this.finished) return 0;
     const left = this.limit - this.next;
-    if (this.stopped || left <= 0) return 0;
     const count = left < batch ? left : batch;
-    if (this.#intervalUs === 0) return count;
-    return this.#originUs + (this.next + count - 1) * this.#intervalUs <= nowUs ? count : 0;
+    return this.#intervalUs === 0 || this.#lastOfUs(count) <= nowUs ? count : 0;
+  }
+
+  /** When the next request may leave by the pace; Infinity when nothing more will be sent. */
+  nextDueUs(batch: number): number {
+    return this.finished ? Infinity : this.#lastOfUs(Math.min(batch, this.limit - this.next));
+  }
+
+  /** When the last of the next `count` messages is meant to leave. */
+  #lastOfUs(count: number): number {
+    return this.#originUs + (this.next + count - 1) * this.#intervalUs;
   }
 
   /** Whether nothing more will be sent. */

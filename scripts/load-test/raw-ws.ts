@@ -155,8 +155,8 @@ export class RawWebSocket {
         if (end < 0 && head.length <= handshakeBytesMax) return;
         const refusal = upgradeRefusal(head.toString("latin1", 0, Math.max(end, 0)), key);
         if (refusal !== undefined) {
-          socket.end();
           reject(new Error(refusal));
+          socket.end();
           return;
         }
         ws = new RawWebSocket(socket, events);

@@ -10,7 +10,7 @@ import type { Outcome, Throughput } from "./outcome.ts";
 import type { Progress } from "./run.ts";
 
 const redrawMs = 250;
-const plainLineMs = 5000;
+const plainLineMs = 2000;
 
 const number = (value: number): string => Math.round(value).toLocaleString("en-US");
 

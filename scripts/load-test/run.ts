@@ -28,27 +28,24 @@ export interface Progress {
 export interface RunOptions {
   /** Ends the publishing; what is under way is still waited for. */
   readonly signal: AbortSignal;
+  /** Without any progress for so long, what is missing counts as missing; 10 s when not given. */
+  readonly stuckMsMax?: number;
   /** To tell how much processor time the server takes. */
   readonly serverPid?: number | undefined;
   /** Called once, with what tells the progress at any time. */
   readonly onStart?: (progress: () => Progress) => void;
 }
 
-/** Without any progress for so long, what is missing counts as missing. */
-const stuckMsMax = 10_000;
+const stuckMsDefault = 10_000;
 const pollMs = 20;
 /** Past so many failed messages there is no point in going on. */
 const failedMax = 1_000_000;
 
 /** Runs a load test against a server that is there. @throws TargetError, Error when it cannot connect */
-export const run = async (
-  url: string,
-  options: Options,
-  { signal, serverPid, onStart }: RunOptions,
-): Promise<Outcome> => {
+export const run = async (url: string, options: Options, runOptions: RunOptions): Promise<Outcome> => {
   await checkTarget(url);
-  const test = new LoadTest(url, options, signal, serverPid);
-  onStart?.(() => test.progress());
+  const test = new LoadTest(url, options, runOptions);
+  runOptions.onStart?.(() => test.progress());
   try {
     if (options.filter !== undefined) return await test.readOthers(options.filter);
     return options.mode === "replay" ? await test.publishThenRead() : await test.publishAndRead();
@@ -74,8 +71,7 @@ class LoadTest {
   constructor(
     private readonly url: string,
     private readonly options: Options,
-    private readonly signal: AbortSignal,
-    private readonly serverPid: number | undefined,
+    private readonly runOptions: RunOptions,
   ) {
     const run = newRun();
     const prefix = options.subjectPrefix ?? `load-test.${run.toString(36)}`;
@@ -133,7 +129,7 @@ class LoadTest {
   }
 
   #interrupted(): boolean {
-    return this.signal.aborted;
+    return this.runOptions.signal.aborted;
   }
 
   /** Warms up, measures, and waits for every answer. */
@@ -149,7 +145,8 @@ class LoadTest {
     if (!this.#interrupted()) {
       this.#stage = "measuring";
       this.#measureCpu();
-      const fromUs = nowUs();
+      // Whole, as the times in bodies are.
+      const fromUs = Math.floor(nowUs());
       this.#publishFromUs = fromUs;
       if (mode === "publish") {
         this.#readFromUs = fromUs;
@@ -167,14 +164,14 @@ class LoadTest {
   async #phaseOver(fleet: Fleet, count: number | undefined, durationMs: number): Promise<void> {
     const endUs = nowUs() + durationMs * 1000;
     const lanes = lanesOf(this.#plan);
-    await until(() => {
+    await this.#until(() => {
       const { idle, broken, failed } = fleet.progress();
       if (this.#interrupted() || broken === lanes || failed > failedMax) return true;
       return count === undefined ? nowUs() >= endUs : idle;
     });
     fleet.stop();
     if (this.#stage === "measuring") this.#stage = "draining";
-    await until(
+    await this.#until(
       () => fleet.progress().idle,
       () => fleet.progress().ackedEver + fleet.progress().failed,
     );
@@ -203,7 +200,7 @@ class LoadTest {
     this.#readFromUs = nowUs();
     await this.#subscribe(filter, "first", subjects, () => firstSequence);
     const wanted = total * this.options.subscribers;
-    await until(
+    await this.#until(
       () => tally.deliveredEver >= wanted || this.#interrupted() || this.#subscribers.every(({ ended }) => ended),
       () => tally.deliveredEver,
     );
@@ -213,7 +210,7 @@ class LoadTest {
   /** Waits until every subscriber has all that was acknowledged. */
   async #delivered(ends: LaneEnds): Promise<void> {
     const waiting = new Set(this.#subscribers);
-    await until(
+    await this.#until(
       () => {
         for (const subscriber of waiting) {
           if (!subscriber.ended && subscriber.check.outstanding(ends) > 0) return false;
@@ -225,8 +222,23 @@ class LoadTest {
     );
   }
 
+  /** Waits until a condition holds; gives up when `moved()`, if it is given, stays the same for too long. */
+  async #until(holds: () => boolean, moved: () => number = nowUs): Promise<void> {
+    const stuckUsMax = (this.runOptions.stuckMsMax ?? stuckMsDefault) * 1000;
+    let last = NaN;
+    let lastMovedUs = nowUs();
+    while (!holds()) {
+      const current = moved();
+      if (current !== last) {
+        last = current;
+        lastMovedUs = nowUs();
+      } else if (nowUs() - lastMovedUs > stuckUsMax) return;
+      await Bun.sleep(pollMs);
+    }
+  }
+
   #measureCpu(): void {
-    const { serverPid } = this;
+    const { serverPid } = this.runOptions;
     this.#meters = {
       own: new CpuMeter(ownCpuUs),
       server: new CpuMeter(() => (serverPid === undefined ? undefined : cpuUsOf(serverPid))),
@@ -271,17 +283,3 @@ const publishThroughput = ({ progress, lastAckUs, latency }: FleetResult, fromUs
 
 const deliveryThroughput = ({ delivered, deliveredBytes, lastUs, latency }: DeliveryTally, fromUs: number) =>
   throughput(delivered, deliveredBytes, lastUs - fromUs, latency);
-
-/** Waits until a condition holds; gives up when `moved()`, if it is given, stays the same for too long. */
-const until = async (holds: () => boolean, moved: () => number = nowUs): Promise<void> => {
-  let last = NaN;
-  let lastMovedUs = nowUs();
-  while (!holds()) {
-    const current = moved();
-    if (current !== last) {
-      last = current;
-      lastMovedUs = nowUs();
-    } else if (nowUs() - lastMovedUs > stuckMsMax * 1000) return;
-    await Bun.sleep(pollMs);
-  }
-};

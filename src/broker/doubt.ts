@@ -1,10 +1,13 @@
 /**
- * What becomes of commits whose outcome the store did not tell: the heads say whether they happened, and who follows
- * those subjects is woken. The publishers were answered `outcome_unknown` and settle it by a retry.
+ * What becomes of commits whose outcome the store did not tell. The publishers were answered `outcome_unknown` and
+ * settle it by a retry; followers must hear of whatever was stored, and of nothing else. Until that is known the
+ * subjects are held: later messages are told after the doubtful ones, so that no follower starts behind them.
  * @module
  */
 import type { Timers } from "../../actors/actor.ts";
-import type { DoubtfulRun } from "../../actors/committer.ts";
+import type { DoubtfulCommit } from "../../actors/committer.ts";
+import type { BodyRef, Envelope, Sequence } from "../core/message.ts";
+import type { Subject } from "../core/subject.ts";
 import type { MetadataStore } from "../metadata/contract.ts";
 import type { Hub } from "./hub.ts";
 
@@ -19,18 +22,64 @@ export interface DoubtTools {
   readonly drained: AbortSignal;
 }
 
-/** Asks for the heads until the store answers, then wakes. */
-export const settleDoubt = (tools: DoubtTools, runs: readonly DoubtfulRun[]): void => {
-  const { metadata, hub, timers, retryMs, drained } = tools;
-  if (drained.aborted) return;
-  metadata.heads(runs.map(({ subject }) => subject)).then(
-    (heads) => {
-      for (const [index, { subject, count }] of runs.entries()) {
-        const last = heads[index]?.lastSequence ?? 0;
-        // Of the doubtful messages at most `count` are new; cursors decide by themselves what they still need.
-        if (last > 0) hub.moved(subject, Math.max(1, last - count + 1), last);
+/** Envelopes in one look. */
+const lookCountMax = 1000;
+/** How far the store's clock may be behind ours, in milliseconds. */
+const clockSlackMs = 60_000;
+
+/** Settles doubts one after the other, so that an earlier one is told before a later one. */
+export class Doubts {
+  #settled: Promise<void> = Promise.resolve();
+
+  constructor(private readonly tools: DoubtTools) {}
+
+  add(doubt: DoubtfulCommit): void {
+    for (const subject of doubt.bodies.keys()) this.tools.hub.hold(subject);
+    this.#settled = this.#settled.then(() => this.#settle(doubt));
+  }
+
+  /** Never rejects: it asks until the store answers, or the server stops. */
+  async #settle(doubt: DoubtfulCommit): Promise<void> {
+    for (const [subject, bodies] of doubt.bodies) {
+      let found: { readonly first: Sequence; readonly last: Sequence } | undefined;
+      while (!this.tools.drained.aborted) {
+        try {
+          found = await this.#find(subject, bodies, doubt.startedAtMs);
+          break;
+        } catch {
+          await new Promise<void>((resolve) => this.tools.timers.after(this.tools.retryMs, resolve));
+        }
       }
-    },
-    () => timers.after(retryMs, () => settleDoubt(tools, runs)),
-  );
-};
+      this.tools.hub.release(subject, found);
+    }
+  }
+
+  /** The doubtful messages that are stored. A body's place is never used twice, so it tells them from all others. */
+  async #find(
+    subject: Subject,
+    bodies: readonly BodyRef[],
+    startedAtMs: number,
+  ): Promise<{ readonly first: Sequence; readonly last: Sequence } | undefined> {
+    const places = new Set(bodies.map(placeOf));
+    const isDoubtful = ({ body, timestampMs }: Envelope): boolean =>
+      // Empty bodies have no place of their own; their time has to do.
+      places.has(placeOf(body)) && (body.length > 0 || timestampMs >= startedAtMs);
+    let from = await this.tools.metadata.sequenceAt(subject, startedAtMs - clockSlackMs);
+    let first: Sequence | undefined;
+    let last: Sequence = 0;
+    for (;;) {
+      const bounds = { limit: lookCountMax, bodyBytesMax: Number.MAX_SAFE_INTEGER };
+      const { envelopes } = await this.tools.metadata.range(subject, from, bounds);
+      for (const envelope of envelopes) {
+        if (!isDoubtful(envelope)) continue;
+        first ??= envelope.sequence;
+        last = envelope.sequence;
+      }
+      const end = envelopes.at(-1);
+      if (end === undefined) return first === undefined ? undefined : { first, last };
+      from = end.sequence + 1;
+    }
+  }
+}
+
+const placeOf = ({ object, offset }: BodyRef): string => `${object}:${offset}`;

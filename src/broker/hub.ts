@@ -27,6 +27,8 @@ export class Hub {
   readonly tails: TailCache;
   readonly #exact = new Map<Subject, Set<Watcher>>();
   readonly #wildcards = new FilterTrie<Watcher>();
+  /** Subjects with messages in doubt: how many doubts, and what was committed meanwhile. */
+  readonly #held = new Map<Subject, { doubts: number; readonly runs: CommittedRun[] }>();
   readonly #consumers = new Map<string, Set<ConsumerWatcher>>();
 
   constructor(tailBounds: TailBounds) {
@@ -50,17 +52,32 @@ export class Hub {
 
   /** Messages that this node committed. */
   committed(runs: readonly CommittedRun[]): void {
-    for (const { subject, firstSequence, lastSequence, messages } of runs) {
-      const watchers = this.#watchersOf(subject);
-      if (watchers.length === 0) continue;
-      this.tails.append(subject, firstSequence, messages);
-      for (const watcher of watchers) watcher.moved(subject, firstSequence, lastSequence);
+    for (const run of runs) {
+      const held = this.#held.get(run.subject);
+      if (held === undefined) this.#tell(run);
+      else held.runs.push(run);
     }
   }
 
   /** Messages that are stored but not in memory here: another node's, or a commit whose outcome was unknown. */
   moved(subject: Subject, first: Sequence, last: Sequence): void {
     for (const watcher of this.#watchersOf(subject)) watcher.moved(subject, first, last);
+  }
+
+  /** Tells nothing of a subject until `release`, once for every `hold`. */
+  hold(subject: Subject): void {
+    const held = this.#held.get(subject);
+    if (held === undefined) this.#held.set(subject, { doubts: 1, runs: [] });
+    else held.doubts++;
+  }
+
+  /** Ends a hold: tells of what was found stored, then, after the last one, of what was committed meanwhile. */
+  release(subject: Subject, found: { readonly first: Sequence; readonly last: Sequence } | undefined): void {
+    if (found !== undefined) this.moved(subject, found.first, found.last);
+    const held = this.#held.get(subject);
+    if (held === undefined || --held.doubts > 0) return;
+    this.#held.delete(subject);
+    for (const run of held.runs) this.#tell(run);
   }
 
   /** Messages were deleted. */
@@ -74,6 +91,13 @@ export class Hub {
 
   consumerDeleted(subject: Subject, name: ConsumerName): void {
     for (const watcher of [...(this.#consumers.get(consumerKey(subject, name)) ?? [])]) watcher.deleted();
+  }
+
+  #tell({ subject, firstSequence, lastSequence, messages }: CommittedRun): void {
+    const watchers = this.#watchersOf(subject);
+    if (watchers.length === 0) return;
+    this.tails.append(subject, firstSequence, messages);
+    for (const watcher of watchers) watcher.moved(subject, firstSequence, lastSequence);
   }
 
   #watchersOf(subject: Subject): readonly Watcher[] {

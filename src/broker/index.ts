@@ -33,7 +33,7 @@ import type {
   Subscription,
   SubscriptionSink,
 } from "./contract.ts";
-import { settleDoubt } from "./doubt.ts";
+import { Doubts } from "./doubt.ts";
 import type { FollowerTools } from "./follower.ts";
 import { Hub } from "./hub.ts";
 import { Publisher } from "./publisher.ts";
@@ -98,15 +98,16 @@ class StreamBroker implements Broker {
     this.#clock = clock;
     this.#verified = new VerifiedBodies(bodies);
     this.#reader = new Reader(metadata, this.#verified);
+    const doubts = new Doubts({ metadata, hub: this.#hub, timers, retryMs, drained: this.#drained.signal });
     this.#committer = new Committer(bodies, metadata, {
       batchCountMax: 4096,
       batchBytesMax: 8 * MiB,
       writesMax: 4,
       waitingCountMax: 32_768,
       waitingBytesMax: 64 * MiB,
+      clock,
       onCommitted: (runs) => this.#hub.committed(runs),
-      onUnknown: (runs) =>
-        settleDoubt({ metadata, hub: this.#hub, timers, retryMs, drained: this.#drained.signal }, runs),
+      onUnknown: (doubt) => doubts.add(doubt),
       onTransaction: (messages, bytes) => options.onTransaction?.(messages, bytes),
     });
     const actorOptions: ActorOptions = {

@@ -80,4 +80,6 @@ export const protocolError = (what: string): MtsError => new MtsError("protocol_
 
 /** Whatever was thrown, as an `MtsError`. */
 export const toMtsError = (thrown: unknown): MtsError =>
-  thrown instanceof MtsError ? thrown : new MtsError("internal", "An unexpected error in the client.", false, {}, thrown);
+  thrown instanceof MtsError
+    ? thrown
+    : new MtsError("internal", "An unexpected error in the client.", false, {}, thrown);

@@ -3,7 +3,7 @@
  * do about it, nothing is lost or doubled, and nobody else notices.
  * @module
  */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ClientError, type StreamClient } from "../client.ts";
@@ -13,8 +13,11 @@ import { WsClient } from "../ws-client.ts";
 import { makeFolder } from "./folder.ts";
 import { Ledger } from "./ledger.ts";
 import { markedBody, publishUntilGone } from "./load.ts";
-import type { Fault } from "./plan.ts";
+import { type Fault, heldLine } from "./plan.ts";
 import { ServerProcess } from "./process.ts";
+
+/** A case starts processes; only what hangs takes this long. */
+setDefaultTimeout(30_000);
 
 const KiB = 1024;
 
@@ -72,26 +75,67 @@ describe("a commit fails", () => {
     },
   );
 
-  test("with an outcome that nobody knows: subscribers and long polls get what was stored all the same", async () => {
-    await using folder = await makeFolder();
-    const faults: Fault[] = [{ point: "commit.after", hit: 2, act: { error: "outcome_unknown" } }];
-    await using server = await ServerProcess.start({ dataDir: folder.path, faults });
-    const client = await WsClient.connect(server.wsUrl);
-    await client.publish({ subject: "s", body: "first" });
-    const subscription = await client.subscribe("s", { from: "first" });
-    const wild = await client.subscribe(">", { from: "new" });
-    await subscription.count(1);
-    const poll = client.read("s", { from: 2, waitMs: 20_000 });
-    await expectError(client.publish({ ...message, subject: "s" }), "outcome_unknown");
-    // The retry is a duplicate: nothing is committed any more that could wake anybody.
-    expect(await client.publish(message)).toMatchObject({ sequence: 2, duplicate: true });
-    await Promise.all([subscription.count(2), wild.count(1)]);
-    expect(textsOf((await poll).messages)).toEqual(["once"]);
-    await client.publish({ subject: "s", body: "third" });
-    await Promise.all([subscription.count(3), wild.count(2)]);
-    expect(subscription.sequences()).toEqual([1, 2, 3]);
-    expect(wild.sequences()).toEqual([2, 3]);
-    await client.close();
+  describe("with an outcome that nobody knows, while others follow", () => {
+    const act = { error: "outcome_unknown" } as const;
+
+    /** A server with one stored message in `s`, and a connection to it. */
+    const withFirst = async (
+      faults: readonly Fault[],
+      run: (client: WsClient, server: ServerProcess) => Promise<void>,
+    ): Promise<void> => {
+      await using folder = await makeFolder();
+      await using server = await ServerProcess.start({ dataDir: folder.path, faults });
+      const client = await WsClient.connect(server.wsUrl);
+      await client.publish({ subject: "s", body: "first" });
+      await run(client, server);
+      await client.close();
+    };
+
+    test("subscriptions and long polls get what was stored, without waiting for anything else", async () => {
+      await withFirst([{ point: "commit.after", hit: 2, act }], async (client) => {
+        const subscription = await client.subscribe("s", { from: "first" });
+        const wildcard = await client.subscribe(">", { from: "new" });
+        const poll = client.read("s", { from: 2, waitMs: 60_000 });
+        await expectError(client.publish(message), "outcome_unknown");
+        // The retry is a duplicate, which moves nothing.
+        expect(await client.publish(message)).toMatchObject({ sequence: 2, duplicate: true });
+        await Promise.all([subscription.count(2), wildcard.count(1)]);
+        expect(textsOf((await poll).messages)).toEqual(["once"]);
+        await client.publish({ subject: "s", body: "third" });
+        await Promise.all([subscription.count(3), wildcard.count(2)]);
+        expect(subscription.sequences()).toEqual([1, 2, 3]);
+        expect(wildcard.sequences()).toEqual([2, 3]);
+      });
+    });
+
+    // A doubtful commit that did not happen is taken for the newest message that was there before.
+    test("a wildcard subscription from new gets nothing that was there before", async () => {
+      await withFirst([{ point: "commit.before", hit: 2, act }], async (client) => {
+        const wildcard = await client.subscribe(">", { from: "new" });
+        await expectError(client.publish(message), "outcome_unknown");
+        await client.publish({ subject: "s", body: "second" });
+        await wildcard.count(1);
+        expect(textsOf(wildcard.messages)[0]).toBe("second");
+      });
+    });
+
+    // The head that is asked for afterwards is taken for the end of the doubtful messages.
+    test("a wildcard subscription from new has no gap when the next commit overtakes the question", async () => {
+      const faults: Fault[] = [
+        { point: "commit.after", hit: 2, act },
+        { point: "heads.before", hit: 1, act: "hold" },
+      ];
+      await withFirst(faults, async (client, server) => {
+        const wildcard = await client.subscribe(">", { from: "new" });
+        await expectError(client.publish(message), "outcome_unknown");
+        await server.wrote(heldLine("heads.before"));
+        await client.publish({ subject: "s", body: "third" });
+        server.signal("SIGUSR2");
+        await client.publish({ subject: "s", body: "fourth" });
+        await wildcard.count(2);
+        expect(wildcard.sequences()[0]).toBe(2);
+      });
+    });
   });
 
   test("of one batch: the batches before and after it are whole, over many connections", async () => {
@@ -283,7 +327,7 @@ describe("a large body takes its time", () => {
     const before = await client.publish({ subject: "same", body: "before" });
     const held = client.publish({ subject: "same", body: large });
     const behind = Array.from({ length: 20 }, (_, index) => client.publish({ subject: "same", body: small(index) }));
-    // Frames are taken in order, so the large one is with the server, and stays there, when these are answered.
+    await server.wrote(heldLine("bodies.object"));
     const elsewhere = await Promise.all(
       Array.from({ length: 100 }, (_, index) => client.publish({ subject: `other.${index % 5}`, body: small(index) })),
     );

@@ -3,7 +3,7 @@
  * lies around it stays readable.
  * @module
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { truncate, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { expectBytes, expectError, sequencesOf } from "../expectations.ts";
@@ -14,16 +14,19 @@ import { WsClient } from "../ws-client.ts";
 import { findBody, flipBit } from "./damage.ts";
 import { markedBody } from "./load.ts";
 
+/** A case starts processes; only what hangs takes this long. */
+setDefaultTimeout(30_000);
+
 const KiB = 1024;
+const smallBytes = 700;
 const count = 8;
 /** Damaged while the server was stopped, and while it runs. */
 const damagedBefore = 3;
 const damagedLater = 6;
 
 const bodyOf = (subject: string, sequence: number): Uint8Array => {
-  const mark = `${subject} number ${sequence}`;
-  // Number 5 of "large" is in the middle of large objects, everything else is packed with its neighbours.
-  return markedBody(mark, subject.startsWith("large") ? 400 * KiB + sequence : 700);
+  // Large ones are objects of their own, small ones lie in one segment with their neighbours.
+  return markedBody(`${subject} number ${sequence}`, subject.startsWith("large") ? 400 * KiB + sequence : smallBytes);
 };
 
 let server: TestServer;
@@ -58,7 +61,7 @@ const expectLost = async (subject: string, sequence: number): Promise<void> => {
 beforeAll(async () => {
   server = await startTestServer();
   http = new HttpClient(server.url);
-  for (const subject of ["small", "large", "gone"]) await publishAll(subject);
+  for (const subject of ["small", "large"]) await publishAll(subject);
   await http.publish({ subject: "large.lost", body: bodyOf("large.lost", 1) });
   await http.publish({ subject: "large.cut", body: bodyOf("large.cut", 1) });
   // The last ones in their segment.
@@ -68,7 +71,7 @@ beforeAll(async () => {
 
   for (const subject of ["small", "large"]) await damage(subject, damagedBefore);
   const tail = await findBody(bodies(), bodyOf("tail", 2));
-  await truncate(tail.path, tail.offset + 699);
+  await truncate(tail.path, tail.offset + smallBytes - 1);
   await unlink((await findBody(bodies(), bodyOf("large.lost", 1))).path);
   await truncate((await findBody(bodies(), bodyOf("large.cut", 1))).path, 100 * KiB);
 
@@ -143,7 +146,7 @@ describe.each(["small", "large"])("%s bodies with a flipped bit", (subject) => {
 
   test("a subscription with little credit goes past them too", async () => {
     const client = await WsClient.connect(server.wsUrl);
-    const subscription = await client.subscribe(`${subject}.>`.replace(".>", ""), { from: "first", credit: 1 });
+    const subscription = await client.subscribe(subject, { from: "first", credit: 1 });
     for (let received = 1; received <= others.length; received++) {
       await subscription.count(received);
       client.credit(subscription, 1);

@@ -3,10 +3,18 @@
  * @module
  */
 import { runProcess } from "../../main.ts";
-import { FaultPlan, takeFaults } from "./plan.ts";
+import { FaultPlan, heldLine, takeFaults } from "./plan.ts";
 import { faultySeams } from "./seams.ts";
 
-const released = Promise.withResolvers<undefined>();
-process.on("SIGUSR2", () => released.resolve(undefined));
+let released = Promise.withResolvers<undefined>();
+process.on("SIGUSR2", () => {
+  released.resolve(undefined);
+  released = Promise.withResolvers();
+});
 
-await runProcess(Bun.argv.slice(2), faultySeams(new FaultPlan(takeFaults(process.env), released.promise)));
+const plan = new FaultPlan(takeFaults(process.env), (point) => {
+  process.stderr.write(heldLine(point));
+  return released.promise;
+});
+
+await runProcess(Bun.argv.slice(2), faultySeams(plan));

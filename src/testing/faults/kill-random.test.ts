@@ -15,7 +15,7 @@ import { SeededRandom } from "./random.ts";
 const KiB = 1024;
 const rounds = Number(process.env["FAULTS_ROUNDS"] ?? 10);
 const seed = Number(process.env["FAULTS_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
-/** A round ends at its kill after far fewer; only keeps a broken test from running for ever. */
+/** A round ends at its kill, long before; only keeps a broken test from running for ever. */
 const messagesMax = 50_000;
 
 /** Publishes on four connections, kills after a random number of answers, and waits until all connections noticed. */

@@ -71,6 +71,7 @@ const publishPoints: readonly (readonly [FaultPoint, number])[] = [
   ["segment.sync.before", 2],
   ["segment.sync.after", 1],
   ["segment.sync.after", 6],
+  ["segment.folder.before", 1],
   ["segment.folder.after", 1],
   ["object.write.half", 3],
   ["object.sync.before", 2],

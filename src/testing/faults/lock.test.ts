@@ -3,10 +3,13 @@
  * gives it back at once.
  * @module
  */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { HttpClient } from "../http-client.ts";
 import { makeFolder } from "./folder.ts";
 import { ServerProcess, StartRefusedError } from "./process.ts";
+
+/** A case starts processes; only what hangs takes this long. */
+setDefaultTimeout(30_000);
 
 const refusalOf = async (dataDir: string): Promise<StartRefusedError> => {
   const outcome = await ServerProcess.start({ dataDir }).catch((error: unknown) => error);

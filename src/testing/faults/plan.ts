@@ -13,14 +13,17 @@ export const faultPoints = [
   "segment.write.half",
   "segment.sync.before",
   "segment.sync.after",
+  "segment.folder.before",
   "segment.folder.after",
   "object.write.half",
   "object.sync.before",
   "object.rename.before",
   "object.rename.after",
+  "object.folder.before",
   "object.folder.after",
   "commit.before",
   "commit.after",
+  "heads.before",
   "range.before",
   "pull.before",
   "pull.after",
@@ -34,7 +37,8 @@ export const faultPoints = [
 export type FaultPoint = (typeof faultPoints)[number];
 
 /**
- * What happens: the process is killed as if by `kill -9`; it waits for SIGUSR2; the call fails with an error of the
+ * What happens: the process is killed as if by `kill -9`; it waits for the next
+ * SIGUSR2; the call fails with an error of the
  * stream, or with one of the operating system.
  */
 export type FaultAct = "kill" | "hold" | { readonly error: ErrorCode } | { readonly errno: string };
@@ -46,6 +50,9 @@ export interface Fault {
   readonly hit: number;
   readonly act: FaultAct;
 }
+
+/** What standard error says when a `hold` has been reached. */
+export const heldLine = (point: FaultPoint): string => `held at ${point}\n`;
 
 /** The variable; not one of the server's settings, so the entry takes it away before the server looks. */
 const variable = "MTS_TEST_FAULTS";
@@ -81,13 +88,13 @@ const isAct = (value: unknown): value is FaultAct => {
 /** Counts how often each place was passed, and does what is armed there. */
 export class FaultPlan {
   readonly #faults: readonly Fault[];
-  readonly #released: Promise<unknown>;
+  readonly #hold: (point: FaultPoint) => Promise<unknown>;
   readonly #hits = new Map<FaultPoint, number>();
 
-  /** @param released what a `hold` waits for */
-  constructor(faults: readonly Fault[], released: Promise<unknown>) {
+  /** @param hold is told where it waits, and resolves when it may go on */
+  constructor(faults: readonly Fault[], hold: (point: FaultPoint) => Promise<unknown>) {
     this.#faults = faults;
-    this.#released = released;
+    this.#hold = hold;
   }
 
   /** Counts one passing; answers what is to be done at this one. */
@@ -106,7 +113,7 @@ export class FaultPlan {
   /** Passes a place. */
   async pass(point: FaultPoint): Promise<void> {
     const act = this.hit(point);
-    if (act === "hold") await this.#released;
+    if (act === "hold") await this.#hold(point);
     else if (act !== undefined) this.fail(act);
   }
 

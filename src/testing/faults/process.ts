@@ -47,6 +47,28 @@ const environment = (extra: Readonly<Record<string, string>>): Record<string, st
   return { ...Object.fromEntries(inherited), MTS_GRPC_PORT: "0", MTS_LOG: "warn", ...extra };
 };
 
+/** The last of what was written, and who waits for something to be. */
+class Transcript {
+  text = "";
+  #waiting: { readonly text: string; readonly resolve: (found: undefined) => void }[] = [];
+
+  add(text: string): void {
+    this.text = (this.text + text).slice(-stderrCharsMax);
+    this.#waiting = this.#waiting.filter((waiting) => {
+      if (!this.text.includes(waiting.text)) return true;
+      waiting.resolve(undefined);
+      return false;
+    });
+  }
+
+  async has(text: string): Promise<void> {
+    if (this.text.includes(text)) return;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#waiting.push({ text, resolve });
+    await promise;
+  }
+}
+
 type Child = Bun.Subprocess<"ignore", "pipe", "pipe">;
 
 /** A process that was started, and that said where it listens. */
@@ -55,10 +77,10 @@ export class ServerProcess implements AsyncDisposable {
   readonly pid: number;
   /** Resolves when it has ended, however. */
   readonly exited: Promise<Exit>;
-  readonly #stderr: { text: string };
+  readonly #stderr: Transcript;
   #running = true;
 
-  private constructor(url: string, child: Child, exited: Promise<Exit>, stderr: { text: string }) {
+  private constructor(url: string, child: Child, exited: Promise<Exit>, stderr: Transcript) {
     this.url = url;
     this.pid = child.pid;
     this.#stderr = stderr;
@@ -80,10 +102,8 @@ export class ServerProcess implements AsyncDisposable {
       stderr: "pipe",
     });
     guard(child.pid);
-    const stderr = { text: "" };
-    const collected = collect(child.stderr, (text) => {
-      stderr.text = (stderr.text + text).slice(-stderrCharsMax);
-    });
+    const stderr = new Transcript();
+    const collected = collect(child.stderr, (text) => stderr.add(text));
     const exited = child.exited.then(async (code): Promise<Exit> => {
       release(child.pid);
       await collected;
@@ -103,6 +123,11 @@ export class ServerProcess implements AsyncDisposable {
   /** The last of what it wrote to standard error. */
   get stderr(): string {
     return this.#stderr.text;
+  }
+
+  /** Resolves when it has written this to standard error. */
+  wrote(text: string): Promise<void> {
+    return this.#stderr.has(text);
   }
 
   /** Sends a signal. */

@@ -44,13 +44,6 @@ const faultyFileIo = (plan: FaultPlan, io: FileIo): FileIo => {
     io.writeNow(file, [firstHalf(parts)], position);
     plan.fail(half);
   };
-  const beforeSync = (file: FileHandle): void => {
-    const kind = kinds.get(file);
-    if (kind !== undefined) plan.passNow(`${kind}.sync.before`);
-  };
-  const afterSync = (file: FileHandle): void => {
-    if (kinds.get(file) === "segment") plan.passNow("segment.sync.after");
-  };
 
   return {
     ...io,
@@ -73,24 +66,27 @@ const faultyFileIo = (plan: FaultPlan, io: FileIo): FileIo => {
       return io.writeNow(file, parts, position);
     },
     async sync(file) {
-      beforeSync(file);
+      const kind = kinds.get(file);
+      if (kind !== undefined) await plan.pass(`${kind}.sync.before`);
       await io.sync(file);
-      afterSync(file);
+      if (kind === "segment") await plan.pass("segment.sync.after");
     },
     syncNow(file) {
-      beforeSync(file);
+      const kind = kinds.get(file);
+      if (kind !== undefined) plan.passNow(`${kind}.sync.before`);
       io.syncNow(file);
-      afterSync(file);
+      if (kind === "segment") plan.passNow("segment.sync.after");
     },
     async rename(from, to) {
-      plan.passNow("object.rename.before");
+      await plan.pass("object.rename.before");
       await io.rename(from, to);
-      plan.passNow("object.rename.after");
+      await plan.pass("object.rename.after");
     },
     async syncFolder(path) {
-      await io.syncFolder(path);
       const kind = kindOfFolder(path);
-      if (kind !== undefined) plan.passNow(`${kind}.folder.after`);
+      if (kind !== undefined) await plan.pass(`${kind}.folder.before`);
+      await io.syncFolder(path);
+      if (kind !== undefined) await plan.pass(`${kind}.folder.after`);
     },
   };
 };
@@ -126,6 +122,10 @@ export const faultySeams = (plan: FaultPlan): Seams => ({
         const outcomes = await store.commit(entries);
         await plan.pass("commit.after");
         return outcomes;
+      },
+      async heads(subjects) {
+        await plan.pass("heads.before");
+        return store.heads(subjects);
       },
       async range(subject, fromSequence, bounds) {
         await plan.pass("range.before");

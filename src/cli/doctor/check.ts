@@ -1,0 +1,161 @@
+/**
+ * Checks the stores of a stopped server through their contracts, whatever drivers are behind them: every subject of the
+ * listing, every message of its head, every body against its checksum, every consumer's position.
+ *
+ * Not seen, because the contracts cannot list it: objects of the body store that no message refers to, and consumers of
+ * subjects that nobody published to.
+ * @module
+ */
+import type { BodyStore } from "../../bodies/contract.ts";
+import { VerifiedBodies } from "../../bodies/verified.ts";
+import { StreamError } from "../../core/errors.ts";
+import { pageBodyBytesMax } from "../../core/limits.ts";
+import type { Envelope, Sequence, SubjectSummary } from "../../core/message.ts";
+import { parseFilter, type Subject } from "../../core/subject.ts";
+import type { MetadataStore } from "../../metadata/contract.ts";
+import { checkConsumers } from "./consumers.ts";
+import type { Report } from "./problems.ts";
+import { SubjectWalk } from "./walk.ts";
+
+/** Subjects and messages asked for at a time. */
+const pageMax = 1000;
+/** Bodies above this are streamed instead of read with others. */
+const togetherBytesMax = 1024 * 1024;
+
+/** What is checked. */
+export interface DoctorStores {
+  readonly metadata: MetadataStore;
+  readonly bodies: BodyStore;
+}
+
+/** How the check goes. */
+export interface CheckOptions {
+  readonly report: Report;
+  /** Called after every page of messages. */
+  readonly onProgress?: () => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Checks everything; what is wrong is in the report. @throws the signal's reason */
+export const checkStores = async (stores: DoctorStores, options: CheckOptions): Promise<void> => {
+  const { report, signal } = options;
+  try {
+    for await (const summary of allSubjects(stores.metadata)) {
+      signal?.throwIfAborted();
+      await new SubjectCheck(stores, summary, options).run();
+    }
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    report.add({ code: "store_unreadable", detail: `the subjects cannot be listed: ${reasonOf(thrown)}` });
+  }
+};
+
+/** What was thrown and what it came from, in one line. */
+export const reasonOf = (thrown: unknown): string => {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const cause = thrown.cause instanceof Error ? ` (${thrown.cause.message})` : "";
+  return `${thrown.message.replace(/\.$/, "")}${cause}`;
+};
+
+async function* allSubjects(metadata: MetadataStore): AsyncGenerator<SubjectSummary, void> {
+  const filter = parseFilter(">");
+  let after: string | undefined;
+  for (;;) {
+    const { subjects, hasMore } = await metadata.subjects({ filter, after, limit: pageMax });
+    yield* subjects;
+    after = subjects.at(-1)?.subject;
+    if (!hasMore || after === undefined) return;
+  }
+}
+
+/** The check of one subject. */
+class SubjectCheck {
+  readonly #metadata: MetadataStore;
+  readonly #bodies: VerifiedBodies;
+  readonly #summary: SubjectSummary;
+  readonly #subject: Subject;
+  readonly #options: CheckOptions;
+  readonly #report: Report;
+
+  constructor(stores: DoctorStores, summary: SubjectSummary, options: CheckOptions) {
+    this.#metadata = stores.metadata;
+    this.#bodies = new VerifiedBodies(stores.bodies);
+    this.#summary = summary;
+    this.#subject = summary.subject;
+    this.#options = options;
+    this.#report = options.report;
+  }
+
+  async run(): Promise<void> {
+    const { subject } = this.#summary;
+    this.#report.subjects++;
+    await this.#attempt("its messages cannot be read", () => this.#messages());
+    await this.#attempt("its consumers cannot be read", async () =>
+      checkConsumers(await this.#metadata.consumers(subject), this.#summary, this.#report),
+    );
+  }
+
+  /** One unreadable page of metadata is the fault of this subject; the others are still worth looking at. */
+  async #attempt(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      this.#options.signal?.throwIfAborted();
+      const detail = `${what}: ${reasonOf(thrown)}`;
+      this.#report.add({ code: "store_unreadable", subject: this.#subject, detail });
+    }
+  }
+
+  async #messages(): Promise<void> {
+    const walk = new SubjectWalk(this.#summary, this.#report);
+    const [head] = await this.#metadata.heads([this.#subject]);
+    if (head !== undefined) walk.compareHead(head);
+    let from: Sequence = 0;
+    for (;;) {
+      this.#options.signal?.throwIfAborted();
+      const bounds = { limit: pageMax, bodyBytesMax: pageBodyBytesMax };
+      const { envelopes } = await this.#metadata.range(this.#subject, from, bounds);
+      const last = envelopes.at(-1);
+      // A page that does not move on would never end.
+      if (last === undefined || last.sequence < from) break;
+      for (const envelope of envelopes) walk.see(envelope);
+      await this.#verify(envelopes);
+      this.#report.messages += envelopes.length;
+      this.#options.onProgress?.();
+      from = last.sequence + 1;
+    }
+    walk.end();
+  }
+
+  async #verify(envelopes: readonly Envelope[]): Promise<void> {
+    const together = envelopes.filter(({ body }) => body.length <= togetherBytesMax);
+    try {
+      const bodies = await this.#bodies.read(together);
+      for (const [index, envelope] of together.entries()) this.#judge(envelope, bodies[index]);
+    } catch (thrown) {
+      for (const envelope of together) this.#judge(envelope, thrown);
+    }
+    for (const envelope of envelopes) {
+      if (envelope.body.length <= togetherBytesMax) continue;
+      this.#options.signal?.throwIfAborted();
+      // Opening reads all of it, chunk by chunk, before the first byte is handed out.
+      this.#judge(envelope, await this.#bodies.open(envelope).catch((thrown: unknown) => thrown));
+      this.#options.onProgress?.();
+    }
+  }
+
+  #judge({ sequence, body }: Envelope, result: unknown): void {
+    if (!(result instanceof Error)) {
+      this.#report.bytes += body.length;
+      return;
+    }
+    const isLoss = result instanceof StreamError && result.code === "data_loss";
+    const place = body.object === "" ? "" : ` (${body.length} bytes at ${body.offset} of ${body.object})`;
+    this.#report.add({
+      code: isLoss ? "body_damaged" : "body_unreadable",
+      subject: this.#subject,
+      sequence,
+      detail: `${reasonOf(result)}${place}`,
+    });
+  }
+}

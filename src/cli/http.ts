@@ -1,0 +1,88 @@
+/**
+ * The server's HTTP side, for what the SDK has no call for: listings, states, and bodies too large to hold.
+ * @module
+ */
+import { MtsError } from "../client/index.ts";
+import { CliFailure, UsageError } from "./command.ts";
+import type { Io } from "./io.ts";
+import type { Given } from "./options.ts";
+
+const urlDefault = "http://127.0.0.1:8000";
+
+/** A JSON object of the server. */
+export type View = Readonly<Record<string, unknown>>;
+
+/** Where the server is: `--url`, else MINITOOLSTREAM_URL, else the default. @throws UsageError */
+export const serverUrl = (given: Given, io: Io): string => {
+  const raw = given.text("url") ?? (io.env["MINITOOLSTREAM_URL"] || urlDefault);
+  const url = URL.canParse(raw) ? new URL(raw) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new UsageError("the server's URL must look like http://127.0.0.1:8000 (--url, MINITOOLSTREAM_URL)");
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+};
+
+/** One path segment. */
+export const segment = (raw: string): string => encodeURIComponent(raw);
+
+/** What is said when nobody answers. */
+export const unreachable = (url: string): CliFailure =>
+  new CliFailure(
+    `no server answers at ${url}; start one with minitoolstream serve, or name another with --url (or MINITOOLSTREAM_URL)`,
+  );
+
+/** One server. */
+export class HttpApi {
+  readonly url: string;
+  readonly #signal: AbortSignal;
+
+  constructor(url: string, signal: AbortSignal) {
+    this.url = url;
+    this.#signal = signal;
+  }
+
+  /**
+   * One request; the answer is a JSON object.
+   * @throws MtsError what the server refuses with; CliFailure when it cannot be reached, or is something else
+   */
+  async request(path: string, init: RequestInit = {}, accepted: readonly number[] = []): Promise<View> {
+    const response = await this.#send(path, init);
+    const text = await response.text();
+    const view = parseObject(text);
+    if (view !== undefined && (response.ok || accepted.includes(response.status))) return view;
+    throw view === undefined ? this.#stranger(response) : refusal(view, response);
+  }
+
+  async #send(path: string, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(`${this.url}${path}`, { ...init, signal: this.#signal, redirect: "error" });
+    } catch (thrown) {
+      if (this.#signal.aborted) throw thrown;
+      const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+      // What the source of the body threw (a file that cannot be read any more) has a reason of its own.
+      if (code === "ConnectionRefused" || code === "FailedToOpenSocket") throw unreachable(this.url);
+      throw new CliFailure(`the request to ${this.url} broke off: ${String(thrown)}`);
+    }
+  }
+
+  #stranger(response: Response): CliFailure {
+    return new CliFailure(
+      `${this.url} answered ${response.status} with something that is not MiniToolStream's; check --url`,
+    );
+  }
+}
+
+const parseObject = (text: string): View | undefined => {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as View) : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+const refusal = (view: View, response: Response): Error => {
+  const { code, detail, retryable, ...fields } = view;
+  if (typeof code !== "string") return new CliFailure(`the server answered ${response.status}`);
+  return new MtsError(code, typeof detail === "string" ? detail : code, retryable === true, fields);
+};

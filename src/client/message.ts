@@ -1,0 +1,73 @@
+/**
+ * A message as the caller gets it.
+ * @module
+ */
+import { MtsError } from "./errors.ts";
+import type { Tuple } from "./wire.ts";
+
+// A BOM is part of the text: it is the body byte for byte.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Where a message is acknowledged. */
+export interface Settling {
+  ack(sequence: number): Promise<void>;
+  nack(sequence: number, delayMs: number): Promise<void>;
+}
+
+/** A message. */
+export class Message {
+  readonly subject: string;
+  /** 1, 2, 3 … within the subject. */
+  readonly sequence: number;
+  /** Unix milliseconds, given by the server when it stored the message. */
+  readonly timestamp: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The body; a view of what came with it, so copy it if you keep a small one of many. */
+  readonly data: Uint8Array;
+  /** Which delivery under the consumer's name this is; 1 without a consumer. */
+  readonly deliveries: number;
+  readonly #settling: Settling | undefined;
+  #settled: Promise<void> | undefined;
+
+  constructor(tuple: Tuple, settling?: Settling) {
+    [this.subject, this.sequence, this.timestamp, this.headers, this.data, this.deliveries] = tuple;
+    this.#settling = settling;
+  }
+
+  /** The body as UTF-8 text. */
+  text(): string {
+    return decoder.decode(this.data);
+  }
+
+  /** The body as JSON. @throws SyntaxError */
+  json(): unknown {
+    return JSON.parse(this.text());
+  }
+
+  /**
+   * Acknowledges it; with a consumer of the kind `all` everything before it too. Need not be awaited: an
+   * acknowledgement that fails means that the message comes again.
+   * @returns resolves when the server has it; rejects with `epoch_changed`, `consumer_not_found`, `timed_out` …
+   * @throws MtsError `wrong_ack_mode` when the message did not come by way of a consumer
+   */
+  ack(): Promise<void> {
+    this.#settled ??= this.#consumer().ack(this.sequence);
+    return this.#settled;
+  }
+
+  /**
+   * Gives it back, on a consumer of the kind `explicit`: it comes again after `delayMs`, to whoever asks next. Need not
+   * be awaited.
+   * @returns rejects with `wrong_ack_mode` on a consumer of the kind `all`
+   * @throws MtsError `wrong_ack_mode` when the message did not come by way of a consumer
+   */
+  nack(delayMs = 0): Promise<void> {
+    this.#settled ??= this.#consumer().nack(this.sequence, delayMs);
+    return this.#settled;
+  }
+
+  #consumer(): Settling {
+    if (this.#settling !== undefined) return this.#settling;
+    throw new MtsError("wrong_ack_mode", "This message came without a consumer: there is nothing to acknowledge.");
+  }
+}
