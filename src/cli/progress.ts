@@ -15,7 +15,8 @@ const eraseLine = "\r\u001b[K";
 export class StatusLine {
   readonly #io: Io;
   #drawnMs = Number.NEGATIVE_INFINITY;
-  #isShown = false;
+  /** What is on the terminal now; empty when nothing is. */
+  #shown = "";
 
   constructor(io: Io) {
     this.#io = io;
@@ -27,17 +28,22 @@ export class StatusLine {
     const nowMs = this.#io.nowMs();
     if (nowMs - this.#drawnMs < redrawMsMin) return;
     this.#drawnMs = nowMs;
-    this.#isShown = true;
     // A line that wraps cannot be erased.
-    this.#io.stderr(`${eraseLine}${[...text].slice(0, this.#io.columns() - 1).join("")}`);
+    this.#shown = [...text].slice(0, this.#io.columns() - 1).join("");
+    this.#io.stderr(`${eraseLine}${this.#shown}`);
   }
 
   /** Makes room for other output; the next `show` draws at once. */
   clear(): void {
-    if (!this.#isShown) return;
-    this.#isShown = false;
+    if (this.#shown === "") return;
+    this.#shown = "";
     this.#drawnMs = Number.NEGATIVE_INFINITY;
     this.#io.stderr(eraseLine);
+  }
+
+  /** Lines for standard output; where that is the same terminal, they go above this one. */
+  above(lines: string): string {
+    return this.#shown === "" || !this.#io.stdoutIsTerminal ? lines : `${eraseLine}${lines}${this.#shown}`;
   }
 }
 

@@ -9,7 +9,7 @@ import { type DataFolder, DataFolderError, DataFolderLockedError, openDataFolder
 import { openStores, type Stores } from "../../stores.ts";
 import { CliFailure, type Command, UsageError } from "../command.ts";
 import { count, sizeText } from "../format.ts";
-import { type Io, ReaderGoneError } from "../io.ts";
+import type { Io } from "../io.ts";
 import type { Given } from "../options.ts";
 import { StatusLine } from "../progress.ts";
 import { checkStores, reasonOf } from "./check.ts";
@@ -26,7 +26,7 @@ export const doctorCommand: Command = {
   summary: "check the stores of a stopped server: heads, sequences, bodies and their checksums",
   details: `
 Opens the stores that the settings name, as the server would: flags, MTS_ variables, minitoolstream.yaml. The server
-must be stopped, the data folder lets in one at a time. Nothing that is stored is changed.
+must be stopped: the data folder lets in one at a time. No message is changed.
 
 Checked are, for each subject: that its messages are exactly those from the first to the last sequence of its head,
 that their times never decrease, that its sums are right, that every body is there with its SHA-256, and that its
@@ -92,8 +92,7 @@ const examine = async (config: Config, asJson: boolean, io: Io): Promise<number>
     // A reader that is gone is noticed where the summary is written.
     io.stdout.write(`${problemText(problem)}\n`).catch(() => undefined);
   });
-  const { subjects, messages, bytes } = report;
-  status.show(`${subjects} subjects, ${messages} messages, ${bytes} bytes`);
+  status.show("opening the stores");
   await check(config, report, io, () =>
     status.show(
       `checking: ${count(report.subjects, "subject")}, ${count(report.messages, "message")}, ${sizeText(report.bytes)}`,

@@ -123,17 +123,17 @@ describe("a commit fails", () => {
     test("a wildcard subscription from new has no gap when the next commit overtakes the question", async () => {
       const faults: Fault[] = [
         { point: "commit.after", hit: 2, act },
-        { point: "heads.before", hit: 1, act: "hold" },
+        { point: "range.before", hit: 1, act: "hold" },
       ];
       await withFirst(faults, async (client, server) => {
         const wildcard = await client.subscribe(">", { from: "new" });
         await expectError(client.publish(message), "outcome_unknown");
-        await server.wrote(heldLine("heads.before"));
+        await server.wrote(heldLine("range.before"));
         await client.publish({ subject: "s", body: "third" });
         server.signal("SIGUSR2");
         await client.publish({ subject: "s", body: "fourth" });
         await wildcard.count(2);
-        expect(wildcard.sequences()[0]).toBe(2);
+        expect(wildcard.sequences().slice(0, 2)).toEqual([2, 3]);
       });
     });
   });

@@ -23,7 +23,6 @@ export const faultPoints = [
   "object.folder.after",
   "commit.before",
   "commit.after",
-  "heads.before",
   "range.before",
   "pull.before",
   "pull.after",

@@ -123,10 +123,6 @@ export const faultySeams = (plan: FaultPlan): Seams => ({
         await plan.pass("commit.after");
         return outcomes;
       },
-      async heads(subjects) {
-        await plan.pass("heads.before");
-        return store.heads(subjects);
-      },
       async range(subject, fromSequence, bounds) {
         await plan.pass("range.before");
         return store.range(subject, fromSequence, bounds);

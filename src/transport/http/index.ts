@@ -7,6 +7,7 @@ import { Elysia } from "elysia";
 import type { Broker } from "../../broker/contract.ts";
 import { checkOrigin } from "../../codec/origin.ts";
 import { StreamError } from "../../core/errors.ts";
+import { BodyBudget } from "./body-budget.ts";
 import { consumerRoutes } from "./consumers.ts";
 import { preflightResponse, withCors } from "./cors.ts";
 import { messageRoutes } from "./message.ts";
@@ -41,6 +42,8 @@ export interface HttpAppOptions {
 export interface HttpServer {
   /** Idle timeout of a request's connection in seconds; 0 = none. */
   timeout(request: Request, seconds: number): void;
+  /** Address of the client; null once the request was answered to its last byte, or the client has gone. */
+  requestIP(request: Request): object | null;
 }
 
 /** The running transport. */
@@ -53,12 +56,14 @@ export interface HttpApp {
 
 /** Makes the transport. */
 export const createHttpApp = (options: HttpAppOptions): HttpApp => {
-  const tails = new TailSet(options.clock ?? systemClock);
+  const clock = options.clock ?? systemClock;
+  const tails = new TailSet(clock);
   let listening: HttpServer | undefined;
   const services: HttpServices = {
     broker: options.broker,
     metrics: options.metrics,
     tails,
+    budget: new BodyBudget(clock, (request) => listening?.requestIP(request) === null),
     keepOpen: (request) => listening?.timeout(request, 0),
   };
   const routes = allRoutes(services, options.version);

@@ -6,7 +6,9 @@
 import type { StoredMessage } from "../../broker/contract.ts";
 import { base64, hex } from "../../codec/view.ts";
 import { assert, StreamError } from "../../core/errors.ts";
+import { largeBodyBytesMin } from "../../core/limits.ts";
 import type { Sequence } from "../../core/message.ts";
+import type { BodyBudget } from "./body-budget.ts";
 import { addMetaHeaders, storedContentType } from "./header.ts";
 import { messageHeadOperation, messageOperation } from "./openapi/message.ts";
 import { problemResponse } from "./problem.ts";
@@ -15,13 +17,13 @@ import { ifRangeHolds, noneMatchHits, parseRange } from "./range.ts";
 import { type HttpCall, type HttpServices, pathParameter, type Route, subjectParameter } from "./route.ts";
 
 /** The route of one message. */
-export const messageRoutes = ({ broker }: HttpServices): readonly Route[] => [
+export const messageRoutes = ({ broker, budget }: HttpServices): readonly Route[] => [
   {
     method: "GET",
     path: "/v1/subjects/:subject/messages/:sequence",
     handle: async (call) => {
       const subject = subjectParameter(call);
-      return messageResponse(call.request, await broker.message(subject, sequenceParameter(call)));
+      return messageResponse(call.request, await broker.message(subject, sequenceParameter(call)), budget);
     },
     operation: messageOperation,
     headOperation: messageHeadOperation,
@@ -37,7 +39,7 @@ const sequenceParameter = (call: HttpCall): Sequence => {
   throw new StreamError("message_not_found", "There is no message with this sequence.");
 };
 
-const messageResponse = async (request: Request, stored: StoredMessage): Promise<Response> => {
+const messageResponse = async (request: Request, stored: StoredMessage, budget: BodyBudget): Promise<Response> => {
   const { length } = stored.envelope.body;
   const etag = `"${hex(stored.envelope.body.sha256)}"`;
   if (noneMatchHits(request.headers.get("if-none-match"), etag)) {
@@ -51,10 +53,12 @@ const messageResponse = async (request: Request, stored: StoredMessage): Promise
   const ranged = ifRangeHolds(request.headers.get("if-range"), etag);
   const range = ranged ? parseRange(request.headers.get("range"), length) : ({ kind: "whole" } as const);
   if (range.kind === "unsatisfiable") return outOfRange(length);
-  if (range.kind === "whole") return new Response(await wholeBody(await stored.body(), length), { headers });
+  const bytes = range.kind === "whole" ? length : range.end - range.start;
+  // Smaller ones are in memory anyway, beside many others.
+  if (bytes >= largeBodyBytesMin) await budget.take(request, bytes);
+  if (range.kind === "whole") return new Response(await wholeBody(await stored.body(), bytes), { headers });
   headers.set("content-range", `bytes ${range.start}-${range.end - 1}/${length}`);
-  const part = await wholeBody(await stored.body(range), range.end - range.start);
-  return new Response(part, { status: 206, headers });
+  return new Response(await wholeBody(await stored.body(range), bytes), { status: 206, headers });
 };
 
 const describe = ({ envelope }: StoredMessage, etag: string): Headers => {
@@ -81,7 +85,8 @@ const outOfRange = (length: number): Response =>
   });
 
 /**
- * The body in one piece: Bun sends every stream chunked and drops its Content-Length, which clients are promised.
+ * The body in one piece: Bun 1.4 sends every stream chunked and drops its Content-Length, which clients are promised.
+ * The budget bounds how much of this is in memory.
  */
 const wholeBody = async (body: Uint8Array | AsyncIterable<Uint8Array>, length: number): Promise<Uint8Array> => {
   if (body instanceof Uint8Array) return body;

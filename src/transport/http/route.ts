@@ -6,6 +6,7 @@ import type { Broker } from "../../broker/contract.ts";
 import { StreamError } from "../../core/errors.ts";
 import { type ConsumerName, parseConsumerName, parseSubject, type Subject } from "../../core/subject.ts";
 import type { Representation } from "./accept.ts";
+import type { BodyBudget } from "./body-budget.ts";
 import type { Operation } from "./openapi/operation.ts";
 import type { Query } from "./query.ts";
 import type { TailSet } from "./tails.ts";
@@ -19,6 +20,7 @@ export interface HttpLog {
 export interface HttpServices {
   readonly broker: Broker;
   readonly tails: TailSet;
+  readonly budget: BodyBudget;
   /** The metrics page in the text format of Prometheus. */
   readonly metrics: () => string | Promise<string>;
   /** Lets a connection be silent for as long as it takes; without it long polls die at the idle timeout. */
