@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { guard, release } from "../../src/testing/guardian.ts";
 import type { Options } from "./options.ts";
 import { TargetError } from "./target.ts";
 
@@ -45,14 +46,14 @@ const startProcess = async (args: readonly string[], cleanUp: () => Promise<void
     // In a session of its own: Ctrl-C ends the load test first, which then ends the server.
     detached: true,
   });
-  const killed = (): void => child.kill("SIGKILL");
-  process.on("exit", killed);
+  // Nor does it outlive a load test that is killed outright.
+  guard(child.pid);
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
-    const tooLate = setTimeout(killed, stopMsMax);
+    const tooLate = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
     await child.exited;
     clearTimeout(tooLate);
-    process.off("exit", killed);
+    release(child.pid);
     await cleanUp();
   };
   const url = await readyUrl(child.stdout);

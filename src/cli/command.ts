@@ -36,6 +36,13 @@ export interface Command {
   run(given: Given, io: Io): Promise<number>;
 }
 
+/** A command that has the process to itself: its words, its signals, its exit code. */
+export interface ProcessCommand {
+  readonly name: string;
+  readonly summary: string;
+  runProcess(words: readonly string[]): Promise<void>;
+}
+
 /** The command line is wrong: exit code 2, with a hint at the help. */
 export class UsageError extends Error {
   override readonly name = "UsageError";

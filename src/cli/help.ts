@@ -2,11 +2,11 @@
  * Help texts, made from the table of commands.
  * @module
  */
-import type { Command, OptionSpec } from "./command.ts";
+import type { Command, OptionSpec, ProcessCommand } from "./command.ts";
 import { commonOptions } from "./options.ts";
 
 /** The list of all commands. */
-export const overview = (version: string, commands: readonly Command[]): string =>
+export const overview = (version: string, commands: readonly (Command | ProcessCommand)[]): string =>
   [
     `MiniToolStream ${version}: publish, subscribe to and look after message streams`,
     "",

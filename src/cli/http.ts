@@ -31,6 +31,11 @@ export const unreachable = (url: string): CliFailure =>
     `no server answers at ${url}; start one with minitoolstream serve, or name another with --url (or MINITOOLSTREAM_URL)`,
   );
 
+/** The connection broke in the middle. */
+export class BrokenOffError extends CliFailure {
+  override readonly name = "BrokenOffError";
+}
+
 /** One server. */
 export class HttpApi {
   readonly url: string;
@@ -61,7 +66,8 @@ export class HttpApi {
       const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
       // What the source of the body threw (a file that cannot be read any more) has a reason of its own.
       if (code === "ConnectionRefused" || code === "FailedToOpenSocket") throw unreachable(this.url);
-      throw new CliFailure(`the request to ${this.url} broke off: ${String(thrown)}`);
+      if (thrown instanceof CliFailure) throw thrown;
+      throw new BrokenOffError(`the request to ${this.url} broke off: ${String(thrown)}`);
     }
   }
 

@@ -5,9 +5,8 @@
  */
 import { MtsError } from "../client/index.ts";
 import { serverVersion } from "../config.ts";
-import { runProcess } from "../main.ts";
 import { CliFailure, type Command, UsageError } from "./command.ts";
-import { commands } from "./commands.ts";
+import { commands, serveCommand } from "./commands.ts";
 import { commandHelp, overview } from "./help.ts";
 import { type Io, interruptedCode, processIo, ReaderGoneError } from "./io.ts";
 import { parseCommandLine } from "./options.ts";
@@ -34,7 +33,7 @@ const run = async (argv: readonly string[], io: Io): Promise<number> => {
     const asked = commands.find((command) => command.name === words[0]);
     if (asked !== undefined) return help(asked, io);
     if (name === "help" || words.includes("--help") || words.includes("-h")) {
-      await io.stdout.write(overview(serverVersion, commands));
+      await io.stdout.write(overview(serverVersion, [serveCommand, ...commands]));
       return 0;
     }
     throw new UsageError(words.length === 0 ? "which command?" : `no such option: ${words[0] ?? ""}`);
@@ -67,8 +66,8 @@ const explain = (thrown: unknown, argv: readonly string[], io: Io): number => {
 };
 
 const main = async (argv: readonly string[]): Promise<void> => {
-  // The server has a process of its own: its flags, its signals, its exit codes.
-  if (argv[0] === "serve") return runProcess(argv.slice(1));
+  if (argv[0] === serveCommand.name) return serveCommand.runProcess(argv.slice(1));
+  if (argv[0] === "help" && argv[1] === serveCommand.name) return serveCommand.runProcess(["--help"]);
   const io = processIo();
   let code: number;
   try {

@@ -3,7 +3,7 @@
  * wrong is a `UsageError` that names the option.
  * @module
  */
-import { parseArgs, type ParseArgsConfig } from "node:util";
+import { type ParseArgsConfig, parseArgs } from "node:util";
 import { parseAge } from "../core/duration.ts";
 import { StreamError } from "../core/errors.ts";
 import { parseStartPosition } from "../core/start.ts";
@@ -91,7 +91,7 @@ export const parseInteger = (what: string, raw: string, min: number, max: number
 /** @throws UsageError */
 export const parseCommandLine = (command: Command, words: readonly string[]): Given => {
   const { values, positionals } = parse(command, words);
-  const given = new Given(positionals, values as Values);
+  const given = new Given(positionals, values);
   const { min, max } = command.operands;
   // Asking for help is right whatever else is missing.
   if (given.flag("help")) return given;

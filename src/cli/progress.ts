@@ -29,7 +29,7 @@ export class StatusLine {
     if (nowMs - this.#drawnMs < redrawMsMin) return;
     this.#drawnMs = nowMs;
     // A line that wraps cannot be erased.
-    this.#shown = [...text].slice(0, this.#io.columns() - 1).join("");
+    this.#shown = text.slice(0, this.#io.columns() - 1);
     this.#io.stderr(`${eraseLine}${this.#shown}`);
   }
 
@@ -68,7 +68,8 @@ export const isWorthShowing = ({ bytes, bytesTotal, messages, messagesTotal }: P
 export const progressText = (progress: Progress, elapsedMs: number): string => {
   const { bytes, bytesTotal, messages, messagesTotal } = progress;
   const bytesPerSecond = elapsedMs > 0 ? (bytes * 1000) / elapsedMs : 0;
-  const done = messagesTotal === undefined ? count(messages, "message") : `${messages} of ${count(messagesTotal, "message")}`;
+  const done =
+    messagesTotal === undefined ? count(messages, "message") : `${messages} of ${count(messagesTotal, "message")}`;
   const rate = `${sizeText(bytesPerSecond)}/s`;
   if (bytesTotal === undefined || bytesTotal === 0) return [sizeText(bytes), done, rate].join("  ");
   const share = Math.min(1, bytes / bytesTotal);

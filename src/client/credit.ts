@@ -16,13 +16,17 @@ export class CreditWindow {
   /** Come, and not taken. */
   #held = 0;
   #expectedBytes = smallBytes;
-  #roomWaiters: (() => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
+
+  readonly #messagesMax: number;
 
   /** @param messagesMax from 1 on */
-  constructor(private readonly messagesMax: number) {}
+  constructor(messagesMax: number) {
+    this.#messagesMax = messagesMax;
+  }
 
   get #target(): number {
-    return Math.min(this.messagesMax, Math.max(1, Math.floor(bodyBytesMax / this.#expectedBytes)));
+    return Math.min(this.#messagesMax, Math.max(1, Math.floor(bodyBytesMax / this.#expectedBytes)));
   }
 
   /** Room for messages that nobody was told of. */
@@ -33,7 +37,7 @@ export class CreditWindow {
   /** What to grant now: enough at once that credit is seldom sent; 0 = nothing. */
   due(): number {
     const { free } = this;
-    return free >= Math.max(1, this.#target >> 1) ? free : 0;
+    return free >= this.#target / 2 ? free : 0;
   }
 
   grant(messages: number): void {
@@ -65,17 +69,22 @@ export class CreditWindow {
     this.#wakeAll();
   }
 
-  /** Resolves when there is room for a message, or when the connection that it is wanted for is gone. */
-  room(): Promise<void> {
-    if (this.free > 0) return Promise.resolve();
-    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  /**
+   * Grants what there is room for, as soon as there is: at least 1 message.
+   * @param wanted asked again after each wait; false = do not wait any longer, the answer is of no interest
+   */
+  async reserve(wanted: () => boolean): Promise<number> {
+    while (this.free === 0 && wanted()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const messages = Math.max(1, this.free);
+    this.grant(messages);
+    return messages;
   }
 
   #wake(): void {
-    if (this.#roomWaiters.length > 0 && this.free > 0) this.#wakeAll();
+    if (this.free > 0) this.#wakeAll();
   }
 
   #wakeAll(): void {
-    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

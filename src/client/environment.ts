@@ -3,7 +3,7 @@
  * Bun and Node; tests may put their own in its place.
  * @module
  */
-import { MtsError } from "./errors.ts";
+import { invalid, MtsError } from "./errors.ts";
 
 /** The part of the standard WebSocket that is used. The `ws` package for Node has it too. */
 export interface WebSocketLike {
@@ -47,40 +47,34 @@ export interface Environment {
 /** Longest time that `setTimeout` can count. */
 const timerMsMax = 2 ** 31 - 1;
 
-const after = (ms: number, then: () => void, idle = false): (() => void) => {
+const after = (ms: number, then: () => void, idle?: boolean): (() => void) => {
   const timer: unknown = setTimeout(then, Math.min(ms, timerMsMax));
   // Timers are objects in Node and Bun, numbers in browsers.
-  if (idle && typeof timer === "object") (timer as { unref?(): void }).unref?.();
+  if (idle) (timer as { unref?(): void }).unref?.();
   return () => clearTimeout(timer as ReturnType<typeof setTimeout>);
-};
-
-const uniqueName = (): string => {
-  let name = "";
-  for (const word of crypto.getRandomValues(new Uint32Array(4))) name += word.toString(36);
-  return name;
-};
-
-const globalWebSocket = (): WebSocketConstructor => {
-  const found = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
-  if (found !== undefined) return found;
-  throw new MtsError(
-    "no_websocket",
-    "This runtime has no WebSocket (Node has one from 22 on): give one as the option `webSocket`, e.g. of the ws package.",
-  );
 };
 
 /**
  * The runtime's own, with what was given in its place.
  * @throws MtsError `no_websocket`
  */
-export const environment = (given: Partial<Environment>): Environment => ({
-  webSocket: given.webSocket ?? globalWebSocket(),
-  fetch: given.fetch ?? ((url, init) => fetch(url, init)),
-  nowMs: given.nowMs ?? (() => performance.now()),
-  after: given.after ?? after,
-  random: given.random ?? Math.random,
-  uniqueName: given.uniqueName ?? uniqueName,
-});
+export const environment = (given: Partial<Environment>): Environment => {
+  const webSocket = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
+  const all = {
+    webSocket,
+    fetch: ((url, init) => fetch(url, init)) satisfies FetchLike,
+    nowMs: () => performance.now(),
+    after,
+    random: () => Math.random(),
+    uniqueName: () => crypto.getRandomValues(new Uint32Array(4)).reduce((name, word) => name + word.toString(36), ""),
+    ...given,
+  };
+  if (all.webSocket) return { ...all, webSocket: all.webSocket };
+  throw new MtsError(
+    "no_websocket",
+    "There is no WebSocket here (Node has one from 22 on): give one as the option webSocket, e.g. of the ws package.",
+  );
+};
 
 /** Where the server is. */
 export interface Endpoints {
@@ -94,13 +88,8 @@ export interface Endpoints {
  * @throws MtsError `invalid_parameter`
  */
 export const endpoints = (url: string | URL): Endpoints => {
-  const parsed = URL.canParse(String(url)) ? new URL(url) : undefined;
-  const scheme = /^(?:http|ws)(s?):$/.exec(parsed?.protocol ?? "");
-  if (parsed === undefined || scheme === null) {
-    throw new MtsError("invalid_parameter", "The URL must begin with http://, https://, ws:// or wss://.", false, {
-      parameter: "url",
-    });
-  }
-  const base = `${scheme[1] ?? ""}://${parsed.host}${parsed.pathname.replace(/\/+$/, "").replace(/\/v1\/ws$/, "")}`;
+  const match = /^(?:http|ws)(s?:\/\/[^?#]+?)(?:\/v1\/ws)?\/*(?:[?#].*)?$/i.exec(String(url).trim());
+  if (match === null) throw invalid("url", "must begin with http://, https://, ws:// or wss://.");
+  const base = match[1] ?? "";
   return { wsUrl: `ws${base}/v1/ws`, httpUrl: `http${base}` };
 };

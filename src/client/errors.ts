@@ -12,7 +12,7 @@ export type ClientErrorCode =
   | "closed"
   /** `timeoutMs` passed; a publish that may have been stored has `outcome_unknown` instead. */
   | "timed_out"
-  /** The connection broke and the call is not one that is repeated by itself. */
+  /** The connection broke; calls that are repeated by themselves do not show it. */
   | "connection_lost"
   /** The server does not want this client; there is no further attempt. */
   | "connection_refused"
@@ -22,7 +22,7 @@ export type ClientErrorCode =
   | "no_websocket"
   /** The server said something that is not in the contract. */
   | "protocol_error"
-  /** A subscription with wildcards saw more subjects than it can keep positions for. */
+  /** A subscription with wildcards saw more subjects than it keeps positions for. */
   | "too_many_subjects";
 
 /** A stable code; a newer server may have more than are named here. */
@@ -47,39 +47,46 @@ export class MtsError extends Error {
   }
 }
 
-/** The server's store is another one than before. */
+/** The server's store is another one than before; `fields.before` and `fields.now` are the epochs. */
 export class EpochChangedError extends MtsError {
   override readonly name = "EpochChangedError";
 
-  constructor(
-    /** The epoch that the sequences known so far belong to. */
-    readonly before: string,
-    /** The epoch of the server now. */
-    readonly now: string,
-  ) {
+  constructor(before: string, now: string) {
     super("epoch_changed", "The server has another store now; start over.", false, { before, now });
   }
 }
 
 /** The error in a map of the server: an error frame, a result of a batch, a problem document. */
 export const errorFrom = (map: Readonly<Record<string, unknown>>): MtsError => {
-  const { code, detail, retryable, ...fields } = map;
-  const text = typeof detail === "string" ? detail : "The server gave no detail.";
-  return new MtsError(typeof code === "string" ? code : "internal", text, retryable === true, fields);
+  const { op: _op, id: _id, sid: _sid, code, detail, retryable, ...fields } = map;
+  return new MtsError(String(code), String(detail), retryable === true, fields);
 };
 
-export const aborted = (reason: unknown): MtsError =>
-  new MtsError("aborted", "The call was aborted.", false, {}, reason);
+export const invalid = (parameter: string, detail: string): MtsError =>
+  new MtsError("invalid_parameter", `${parameter}: ${detail}`, false, { parameter });
+
+export const overloaded = (what: string): MtsError =>
+  new MtsError("overloaded", `Too many ${what} wait for their answers.`, true);
+
+export const aborted = (signal: AbortSignal): MtsError =>
+  new MtsError("aborted", "The call was aborted.", false, {}, signal.reason);
+
+export const timedOut = (): MtsError => new MtsError("timed_out", "There was no answer in time.", true);
 
 export const closed = (): MtsError => new MtsError("closed", "The client is closed.");
 
 export const connectionLost = (cause?: unknown): MtsError =>
   new MtsError("connection_lost", "The connection broke.", true, {}, cause);
 
+export const refused = (detail: string, fields?: MtsErrorFields, cause?: unknown): MtsError =>
+  new MtsError("connection_refused", detail, false, fields, cause);
+
+/** It was sent and may be done. */
+export const outcomeUnknown = (fields?: MtsErrorFields, cause?: unknown): MtsError =>
+  new MtsError("outcome_unknown", "The answer did not come; it may be done.", true, fields, cause);
+
 export const protocolError = (what: string): MtsError => new MtsError("protocol_error", `The server sent ${what}.`);
 
 /** Whatever was thrown, as an `MtsError`. */
 export const toMtsError = (thrown: unknown): MtsError =>
-  thrown instanceof MtsError
-    ? thrown
-    : new MtsError("internal", "An unexpected error in the client.", false, {}, thrown);
+  thrown instanceof MtsError ? thrown : new MtsError("internal", "Unexpected.", false, {}, thrown);

@@ -4,8 +4,6 @@
  */
 import { Fifo } from "./fifo.ts";
 
-const done = { done: true, value: undefined } as const;
-
 interface Taker<T> {
   resolve(result: IteratorResult<T, undefined>): void;
   reject(error: unknown): void;
@@ -15,31 +13,29 @@ interface Taker<T> {
 export class Inbox<T> {
   readonly #items = new Fifo<T>();
   readonly #takers = new Fifo<Taker<T>>();
-  #end: { readonly error?: unknown } | undefined;
+  #end: { readonly error?: Error | undefined } | undefined;
+
+  readonly #onTaken: (item: T) => void;
 
   /** @param onTaken called for each item as it goes to the caller */
-  constructor(private readonly onTaken: (item: T) => void) {}
-
-  get ended(): boolean {
-    return this.#end !== undefined;
+  constructor(onTaken: (item: T) => void) {
+    this.#onTaken = onTaken;
   }
 
   push(item: T): void {
-    if (this.#end !== undefined) return;
+    if (this.#end) return;
     const taker = this.#takers.shift();
-    if (taker === undefined) {
-      this.#items.push(item);
-      return;
-    }
-    taker.resolve({ done: false, value: item });
-    this.onTaken(item);
+    if (taker) {
+      taker.resolve({ done: false, value: item });
+      this.#onTaken(item);
+    } else this.#items.push(item);
   }
 
   /** The end comes behind what is there; an error is thrown once. */
-  end(error?: unknown): void {
-    if (this.#end !== undefined) return;
-    this.#end = error === undefined ? {} : { error };
-    for (let taker = this.#takers.shift(); taker !== undefined; taker = this.#takers.shift()) this.#finish(taker);
+  end(error?: Error | undefined): void {
+    if (this.#end) return;
+    this.#end = { error };
+    for (const taker of this.#takers.drain()) this.#finish(taker);
   }
 
   /** The end, at once: nothing that is there is wanted any more. Returns it. */
@@ -52,20 +48,20 @@ export class Inbox<T> {
   next(): Promise<IteratorResult<T, undefined>> {
     const item = this.#items.shift();
     if (item !== undefined) {
-      this.onTaken(item);
+      this.#onTaken(item);
       return Promise.resolve({ done: false, value: item });
     }
     return new Promise((resolve, reject) => {
       const taker = { resolve, reject };
-      if (this.#end === undefined) this.#takers.push(taker);
-      else this.#finish(taker);
+      if (this.#end) this.#finish(taker);
+      else this.#takers.push(taker);
     });
   }
 
   #finish(taker: Taker<T>): void {
     const error = this.#end?.error;
     this.#end = {};
-    if (error === undefined) taker.resolve(done);
-    else taker.reject(error);
+    if (error) taker.reject(error);
+    else taker.resolve({ done: true, value: undefined });
   }
 }

@@ -4,12 +4,12 @@
  * @module
  */
 import type { Endpoints, Environment } from "./environment.ts";
-import { closed, EpochChangedError, MtsError, toMtsError } from "./errors.ts";
+import { closed, connectionLost, EpochChangedError, type MtsError, outcomeUnknown, overloaded, refused, toMtsError } from "./errors.ts";
 import type { HttpSide } from "./http.ts";
 import type { ConnectOptions, Status } from "./options.ts";
-import { within } from "./scope.ts";
+import { onAbort, within } from "./scope.ts";
 import { Session, type SocketEnd } from "./session.ts";
-import { type Deferred, deferred, type Frame } from "./wire.ts";
+import { type Deferred, deferred } from "./wire.ts";
 
 /** Calls that wait for an answer or for a connection. */
 const callsMax = 10_000;
@@ -23,194 +23,171 @@ const steadyMs = 5000;
 export interface CallBounds {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs: number;
-  /** False: a call that was sent when the connection broke fails with `outcome_unknown`. */
-  readonly repeat?: boolean;
+  /** True: a call that was sent when the connection broke fails with `outcome_unknown`. */
+  readonly once?: boolean | undefined;
   /** Only where the sequences of this epoch are valid. */
   readonly epoch?: string | undefined;
 }
 
 /** The connection, whichever it is at the moment. */
 export class Link {
-  /** Hears of every new session, in the order of registration, before anybody who waits for one. */
-  readonly onSession = new Set<(session: Session) => void>();
+  /** Of the last welcome. */
+  epoch: string | undefined;
+  /** Why there will be no further session. */
+  end: MtsError | undefined;
+  /** Hears of every new session before anybody who waits for one. */
+  onSession: (session: Session) => void = () => undefined;
+  /** Hears of the end. */
+  onEnd: (error: MtsError) => void = () => undefined;
+  /** The last one that was begun. */
   #session: Session | undefined;
-  /** Opening, not welcomed yet. */
-  #opening: Session | undefined;
   #waiting = new Set<Deferred<Session>>();
   #attempt = 0;
   #welcomedAtMs = 0;
-  #epoch: string | undefined;
   #cancelRetry: () => void = () => undefined;
-  #end: MtsError | undefined;
   #calls = 0;
+  readonly #where: Endpoints;
+  readonly #http: HttpSide;
+  readonly #options: ConnectOptions;
 
   constructor(
-    private readonly endpoints: Endpoints,
-    readonly environment: Environment,
-    private readonly http: HttpSide,
-    private readonly options: ConnectOptions,
-  ) {}
-
-  /** The epoch of the last welcome. */
-  get epoch(): string | undefined {
-    return this.#epoch;
+    readonly env: Environment,
+    where: Endpoints,
+    http: HttpSide,
+    options: ConnectOptions,
+  ) {
+    this.#where = where;
+    this.#http = http;
+    this.#options = options;
   }
 
   connect(): void {
     this.#tell({ state: "connecting" });
-    if (this.closed) return;
+    if (this.end) return;
     try {
-      this.#opening = this.#open();
+      this.#session = new Session({
+        env: this.env,
+        wsUrl: this.#where.wsUrl,
+        connectMsMax: this.#options.connectMsMax ?? connectMsDefault,
+        heartbeatMs: this.#options.heartbeatMs,
+        copyFrames: this.#options.webSocket !== undefined,
+        onWelcome: (session) => this.#welcomed(session),
+        onEnd: (session, end) => this.#ended(session, end),
+      });
     } catch (error) {
       // A page that came over https may not open ws:, for example.
       this.close(refused("The WebSocket cannot be made.", {}, error));
     }
   }
 
-  #open(): Session {
-    return new Session({
-      environment: this.environment,
-      wsUrl: this.endpoints.wsUrl,
-      connectMsMax: this.options.connectMsMax ?? connectMsDefault,
-      heartbeatMs: this.options.heartbeatMs,
-      copyFrames: this.options.webSocket !== undefined,
-      onWelcome: (session) => this.#welcomed(session),
-      onEnd: (session, end) => this.#ended(session, end),
-    });
-  }
-
-  /** The session that is there, or the next one. @throws MtsError the signal's reason, or why there is none any more */
-  session(signal?: AbortSignal): Promise<Session> {
-    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
-    if (this.#end !== undefined) return Promise.reject(this.#end);
-    if (this.#session !== undefined) return Promise.resolve(this.#session);
+  /** The session that is there, or the next one. @throws MtsError the signal's reason, or `end` */
+  async session(signal: AbortSignal): Promise<Session> {
+    signal.throwIfAborted();
+    if (this.end) throw this.end;
+    if (this.#session?.open && this.#session.welcome) return this.#session;
     const waiter = deferred<Session>();
-    const abort = (): void => {
-      this.#waiting.delete(waiter);
-      waiter.reject(signal?.reason);
-    };
-    signal?.addEventListener("abort", abort);
     this.#waiting.add(waiter);
-    return waiter.promise.finally(() => signal?.removeEventListener("abort", abort));
+    const forget = onAbort(signal, () => waiter.reject(signal.reason));
+    try {
+      return await waiter.promise;
+    } finally {
+      forget();
+      this.#waiting.delete(waiter);
+    }
   }
 
   /**
    * Sends a request, on the next session again when the one it was sent on broke or its server was stopping.
    * @throws MtsError
    */
-  async call(frame: Readonly<Record<string, unknown>>, bounds: CallBounds): Promise<Frame> {
-    if (this.#calls >= callsMax) throw new MtsError("overloaded", "Too many calls wait for their answers.", true);
+  async call<T>(frame: object, bounds: CallBounds): Promise<T> {
+    if (this.#calls >= callsMax) throw overloaded("calls");
     this.#calls++;
     try {
-      return await within(this.environment, bounds, (signal) => this.#repeat(frame, bounds, signal));
+      return await within(this.env, bounds, (signal) => this.#repeat<T>(frame, bounds, signal));
     } finally {
       this.#calls--;
     }
   }
 
-  async #repeat(
-    frame: Readonly<Record<string, unknown>>,
-    { repeat = true, epoch }: CallBounds,
-    signal: AbortSignal,
-  ): Promise<Frame> {
+  async #repeat<T>(frame: object, { once, epoch }: CallBounds, signal: AbortSignal): Promise<T> {
     for (;;) {
       const session = await this.session(signal);
-      if (epoch !== undefined && session.welcome.epoch !== epoch) {
-        throw new EpochChangedError(epoch, session.welcome.epoch);
-      }
+      const now = session.welcome?.epoch;
+      if (epoch !== undefined && now !== undefined && now !== epoch) throw new EpochChangedError(epoch, now);
       try {
-        return await session.request(frame, signal);
+        return await session.request<T>(frame, signal);
       } catch (error) {
         const { code } = toMtsError(error);
-        if (code === "shutting_down") await session.ended;
+        // It says so to everybody now, and ends soon.
+        if (code === "shutting_down") await Promise.race([session.ended, rejected(signal)]);
         else if (code !== "connection_lost") throw error;
-        else if (!repeat) {
-          throw new MtsError("outcome_unknown", "The connection broke before the answer came.", true, {}, error);
-        }
+        else if (once) throw outcomeUnknown({}, error);
       }
     }
   }
 
   /** Nothing is tried any more. @param error why; none when the caller wants it */
   close(error?: MtsError): void {
-    if (this.#end !== undefined) return;
-    this.#end = error ?? closed();
+    if (this.end) return;
+    this.end = error ?? closed();
     this.#cancelRetry();
-    (this.#session ?? this.#opening)?.end(1000, "");
-    for (const waiter of this.#waiting) waiter.reject(this.#end);
-    this.#waiting.clear();
-    this.#tell(error === undefined ? { state: "closed" } : { state: "closed", error });
+    this.#session?.end(1000, "");
+    for (const waiter of this.#waiting) waiter.reject(this.end);
+    this.onEnd(this.end);
+    this.#tell({ state: "closed", error });
   }
 
   #welcomed(session: Session): void {
-    const { epoch, version, node } = session.welcome;
-    const before = this.#epoch;
-    this.#opening = undefined;
-    this.#session = session;
-    this.#epoch = epoch;
-    this.#welcomedAtMs = this.environment.nowMs();
+    const { welcome } = session;
+    if (!welcome) return;
+    const { epoch, version, node } = welcome;
+    const before = this.epoch;
+    this.epoch = epoch;
+    this.#welcomedAtMs = this.env.nowMs();
     this.#tell({ state: "connected", epoch, version, node });
     if (before !== undefined && before !== epoch) {
       this.#tell({ state: "epoch_changed", error: new EpochChangedError(before, epoch) });
     }
-    for (const hear of this.onSession) hear(session);
-    const waiting = this.#waiting;
-    this.#waiting = new Set();
-    for (const waiter of waiting) waiter.resolve(session);
+    this.onSession(session);
+    for (const waiter of this.#waiting) waiter.resolve(session);
   }
 
-  #ended(session: Session, { code, reason, opened }: SocketEnd): void {
-    const welcomed = this.#session === session;
-    this.#session = undefined;
-    this.#opening = undefined;
-    if (this.#end !== undefined) return;
+  #ended({ welcome }: Session, { code, reason, opened }: SocketEnd): void {
+    if (this.end) return;
     this.#tell({ state: "disconnected", code, reason });
+    if (welcome && this.env.nowMs() - this.#welcomedAtMs >= steadyMs) this.#attempt = 0;
     if (code >= 3500 && code < 4000) {
       this.close(refused(`The server closed with ${code} ${reason}.`, { close_code: code, reason }));
-    } else if (opened) this.#retry(welcomed);
-    else void this.#probe();
+    } else if (opened) this.#retry();
+    // A failed upgrade does not tell why; a plain request does.
+    else void this.#http.refusal().then((error) => (error ? this.close(error) : this.#retry()));
   }
 
-  /** A failed upgrade does not tell why; a plain request does. */
-  async #probe(): Promise<void> {
-    const error = await this.http.refusal();
-    if (this.#end !== undefined) return;
-    if (error === undefined) this.#retry(false);
-    else this.close(error);
-  }
-
-  #retry(welcomed: boolean): void {
-    if (welcomed && this.environment.nowMs() - this.#welcomedAtMs >= steadyMs) this.#attempt = 0;
+  #retry(): void {
+    if (this.end) return;
     const attempt = ++this.#attempt;
     const delayMs = this.pauseMs(attempt);
     this.#tell({ state: "reconnecting", attempt, delayMs });
-    // A callback may have closed the client.
-    if (this.closed) return;
-    this.#cancelRetry = this.environment.after(delayMs, () => this.connect());
-  }
-
-  get closed(): boolean {
-    return this.#end !== undefined;
+    if (!this.end) this.#cancelRetry = this.env.after(delayMs, () => this.connect());
   }
 
   /** Pause before an attempt, counted from 1: doubled each time, half of it by chance so that clients spread out. */
   pauseMs(attempt: number): number {
-    const { backoffMsMin = backoffMsMinDefault, backoffMsMax = backoffMsMaxDefault } = this.options;
-    const full = Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(attempt - 1, 30));
-    return Math.round(full * (0.5 + this.environment.random() / 2));
+    const { backoffMsMin = backoffMsMinDefault, backoffMsMax = backoffMsMaxDefault } = this.#options;
+    return Math.min(backoffMsMax, backoffMsMin * 2 ** (attempt - 1)) * (0.5 + this.env.random() / 2);
   }
 
   #tell(status: Status): void {
     try {
-      this.options.onStatus?.(status);
+      this.#options.onStatus?.(status);
     } catch (error) {
       // The caller's own fault must show, but not break the connection.
-      this.environment.after(0, () => {
-        throw error;
-      });
+      void Promise.reject(error as Error);
     }
   }
 }
 
-const refused = (detail: string, fields: Readonly<Record<string, unknown>>, cause?: unknown): MtsError =>
-  new MtsError("connection_refused", detail, false, fields, cause);
+/** Rejects when the signal is aborted. */
+const rejected = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => onAbort(signal, () => reject((signal.reason as Error | undefined) ?? connectionLost())));

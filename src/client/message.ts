@@ -8,11 +8,8 @@ import type { Tuple } from "./wire.ts";
 // A BOM is part of the text: it is the body byte for byte.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Where a message is acknowledged. */
-export interface Settling {
-  ack(sequence: number): Promise<void>;
-  nack(sequence: number, delayMs: number): Promise<void>;
-}
+/** Acknowledges a message, or with `delayMs` gives it back. */
+export type Settling = (sequence: number, delayMs?: number) => Promise<void>;
 
 /** A message. */
 export class Message {
@@ -51,8 +48,7 @@ export class Message {
    * @throws MtsError `wrong_ack_mode` when the message did not come by way of a consumer
    */
   ack(): Promise<void> {
-    this.#settled ??= this.#consumer().ack(this.sequence);
-    return this.#settled;
+    return this.#settle();
   }
 
   /**
@@ -62,12 +58,12 @@ export class Message {
    * @throws MtsError `wrong_ack_mode` when the message did not come by way of a consumer
    */
   nack(delayMs = 0): Promise<void> {
-    this.#settled ??= this.#consumer().nack(this.sequence, delayMs);
-    return this.#settled;
+    return this.#settle(delayMs);
   }
 
-  #consumer(): Settling {
-    if (this.#settling !== undefined) return this.#settling;
-    throw new MtsError("wrong_ack_mode", "This message came without a consumer: there is nothing to acknowledge.");
+  #settle(delayMs?: number): Promise<void> {
+    if (!this.#settling) throw new MtsError("wrong_ack_mode", "This message came without a consumer.");
+    this.#settled ??= this.#settling(this.sequence, delayMs);
+    return this.#settled;
   }
 }

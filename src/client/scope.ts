@@ -3,33 +3,31 @@
  * @module
  */
 import type { Environment } from "./environment.ts";
-import { aborted, MtsError } from "./errors.ts";
+import { aborted, timedOut } from "./errors.ts";
 
-export const timedOut = (timeoutMs: number): MtsError =>
-  new MtsError("timed_out", `There was no answer within ${timeoutMs} ms.`, true);
+/** Calls `then` when the signal is aborted, at once when it is already. The returned function takes that back. */
+export const onAbort = (signal: AbortSignal | undefined, then: () => void): (() => void) => {
+  if (signal?.aborted) then();
+  signal?.addEventListener("abort", then);
+  return () => signal?.removeEventListener("abort", then);
+};
 
 /**
  * Runs work with a signal that is aborted, with an `MtsError` as its reason, when the caller's is or when the time
  * is over.
  */
 export const within = async <T>(
-  environment: Environment,
-  bounds: { readonly signal?: AbortSignal | undefined; readonly timeoutMs: number },
+  env: Environment,
+  { signal, timeoutMs }: { readonly signal?: AbortSignal | undefined; readonly timeoutMs: number },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> => {
   const controller = new AbortController();
-  const { signal, timeoutMs } = bounds;
-  const abort = (): void => controller.abort(aborted(signal?.reason));
-  if (signal?.aborted === true) abort();
-  signal?.addEventListener("abort", abort);
-  const cancel =
-    timeoutMs === Number.POSITIVE_INFINITY
-      ? undefined
-      : environment.after(timeoutMs, () => controller.abort(timedOut(timeoutMs)));
+  const forget = onAbort(signal, () => signal && controller.abort(aborted(signal)));
+  const cancel = timeoutMs < Infinity ? env.after(timeoutMs, () => controller.abort(timedOut())) : undefined;
   try {
     return await work(controller.signal);
   } finally {
     cancel?.();
-    signal?.removeEventListener("abort", abort);
+    forget();
   }
 };

@@ -4,76 +4,94 @@
  * @module
  */
 import type { AckMode, HttpSide } from "./http.ts";
-import type { CallBounds, Link } from "./link.ts";
+import type { Link } from "./link.ts";
 import type { Settling } from "./message.ts";
-import { type Deferred, deferred, type Frame, ignoreRejection, integerField } from "./wire.ts";
+import { type Deferred, deferred } from "./wire.ts";
 
 /** Sequences in one frame. */
 const sequencesMax = 10_000;
 /** Consumers whose mode is remembered. */
 const modesMax = 1000;
 
-/** What settles messages of one consumer. */
+/** Through which sequence everything is acknowledged now. */
 export interface Acknowledged {
   readonly ackedThrough: number;
   /** False when it was acknowledged before. */
   readonly moved: boolean;
 }
 
-/** All acknowledgements of one client. */
+/** All acknowledgements of messages of one client. */
 export class Settler {
   readonly #modes = new Map<string, Promise<AckMode>>();
   readonly #busy = new Set<Promise<void>>();
+  readonly #link: Link;
+  readonly #http: HttpSide;
+  readonly #timeoutMs: number;
 
-  constructor(
-    readonly link: Link,
-    private readonly http: HttpSide,
-    readonly timeoutMs: number,
-  ) {}
+  constructor(link: Link, http: HttpSide, timeoutMs: number) {
+    this.#link = link;
+    this.#http = http;
+    this.#timeoutMs = timeoutMs;
+  }
 
   /** For messages of one consumer that belong to one epoch. */
   line(subject: string, consumer: string, epoch: string): Settling {
-    return new SettleLine(this, subject, consumer, epoch);
+    const bounds = { timeoutMs: this.#timeoutMs, epoch };
+    /** By how they are settled; bounded by the messages that were handed out. */
+    let rounds = new Map<number | undefined, Round>();
+    let running = false;
+    const send = async (sequences: readonly number[], delayMs: number | undefined): Promise<void> => {
+      const frame = { op: delayMs === undefined ? "ack" : "nack", subject, consumer, delayMs };
+      const through = delayMs === undefined && (await this.mode(subject, consumer)) === "all";
+      // Nothing looks at the order: the highest is last.
+      const settled = through ? { sequence: sequences.reduce((a, b) => Math.max(a, b)) } : { sequences };
+      await this.#link.call({ ...frame, ...settled }, bounds);
+    };
+    const settle = async (delayMs: number | undefined, { sequences, done }: Round): Promise<void> => {
+      try {
+        while (sequences.length > 0) await send(sequences.splice(0, sequencesMax), delayMs);
+        done.resolve(undefined);
+      } catch (error) {
+        done.reject(error);
+      }
+    };
+    const run = async (): Promise<void> => {
+      // What is settled in the same tick goes along.
+      await undefined;
+      while (rounds.size > 0) {
+        const now = [...rounds];
+        rounds = new Map();
+        await Promise.all(now.map(([delayMs, round]) => settle(delayMs, round)));
+      }
+      running = false;
+    };
+    return (sequence, delayMs) => {
+      const round = rounds.get(delayMs) ?? { sequences: [], done: deferred<undefined>() };
+      rounds.set(delayMs, round);
+      round.sequences.push(sequence);
+      if (!running) {
+        running = true;
+        this.#track(run());
+      }
+      return round.done.promise;
+    };
   }
 
   /** How the consumer acknowledges. @param fresh ask again: it may be another one under the same name */
   mode(subject: string, consumer: string, fresh = false): Promise<AckMode> {
-    const key = `${subject}\n${consumer}`;
-    let mode = fresh ? undefined : this.#modes.get(key);
-    if (mode === undefined) {
-      mode = this.http.consumer(subject, consumer).then(({ ack }) => ack);
-      if (this.#modes.size >= modesMax) this.#modes.clear();
-      this.#modes.set(key, mode);
-      mode.catch(() => this.#modes.delete(key));
-    }
+    const key = `${subject} ${consumer}`;
+    const known = this.#modes.get(key);
+    if (known && !fresh) return known;
+    const mode = this.#http.consumer("GET", subject, consumer).then(({ ack }) => ack);
+    if (this.#modes.size >= modesMax) this.#modes.clear();
+    this.#modes.set(key, mode);
+    mode.catch(() => this.#modes.delete(key));
     return mode;
   }
 
-  async ack(
-    subject: string,
-    consumer: string,
-    settled: { readonly sequence: number } | { readonly sequences: readonly number[] },
-    bounds: CallBounds,
-  ): Promise<Acknowledged> {
-    const frame = await this.link.call({ op: "ack", subject, consumer, ...settled }, bounds);
-    return { ackedThrough: integerField(frame, "acked_through"), moved: frame["moved"] === true };
-  }
-
-  async nack(
-    subject: string,
-    consumer: string,
-    sequences: readonly number[],
-    delayMs: number,
-    bounds: CallBounds,
-  ): Promise<number> {
-    const fields: Frame = { op: "nack", subject, consumer, sequences, delay_ms: delayMs };
-    return integerField(await this.link.call(fields, bounds), "redeliver");
-  }
-
-  /** Keeps `idle` waiting. */
-  track(work: Promise<void>): void {
+  #track(work: Promise<void>): void {
     this.#busy.add(work);
-    void work.finally(() => this.#busy.delete(work));
+    void work.then(() => this.#busy.delete(work));
   }
 
   /** Resolves when nothing is under way. */
@@ -84,76 +102,6 @@ export class Settler {
 
 /** Sequences that are settled in the same way, and one promise for all of them. */
 interface Round {
-  /** Undefined: acknowledged. */
-  readonly nackDelayMs: number | undefined;
   readonly sequences: number[];
   readonly done: Deferred<undefined>;
-}
-
-class SettleLine implements Settling {
-  /** Bounded by the messages that were handed out and not settled. */
-  #rounds = new Map<number | undefined, Round>();
-  #running = false;
-
-  constructor(
-    private readonly settler: Settler,
-    private readonly subject: string,
-    private readonly consumer: string,
-    private readonly epoch: string,
-  ) {}
-
-  ack(sequence: number): Promise<void> {
-    return this.#add(sequence, undefined);
-  }
-
-  nack(sequence: number, delayMs: number): Promise<void> {
-    return this.#add(sequence, delayMs);
-  }
-
-  #add(sequence: number, nackDelayMs: number | undefined): Promise<void> {
-    let round = this.#rounds.get(nackDelayMs);
-    if (round === undefined) {
-      round = { nackDelayMs, sequences: [], done: deferred<undefined>() };
-      ignoreRejection(round.done.promise);
-      this.#rounds.set(nackDelayMs, round);
-    }
-    round.sequences.push(sequence);
-    if (round.sequences.length >= sequencesMax) {
-      // Full: whoever comes next begins another one. Its key is not needed any more.
-      this.#rounds.delete(nackDelayMs);
-      this.settler.track(this.#settle(round));
-    } else if (!this.#running) {
-      this.#running = true;
-      this.settler.track(this.#run());
-    }
-    return round.done.promise;
-  }
-
-  async #run(): Promise<void> {
-    // What is settled in the same tick goes along.
-    await Promise.resolve();
-    while (this.#rounds.size > 0) {
-      const rounds = [...this.#rounds.values()];
-      this.#rounds = new Map();
-      await Promise.all(rounds.map((round) => this.#settle(round)));
-    }
-    this.#running = false;
-  }
-
-  /** Never rejects; the round's promise does. */
-  async #settle({ nackDelayMs, sequences, done }: Round): Promise<void> {
-    const { settler, subject, consumer } = this;
-    const bounds = { timeoutMs: settler.timeoutMs, epoch: this.epoch };
-    try {
-      if (nackDelayMs !== undefined) await settler.nack(subject, consumer, sequences, nackDelayMs, bounds);
-      else if ((await settler.mode(subject, consumer)) === "explicit") {
-        await settler.ack(subject, consumer, { sequences }, bounds);
-      } else {
-        await settler.ack(subject, consumer, { sequence: sequences.reduce((a, b) => Math.max(a, b), 0) }, bounds);
-      }
-      done.resolve(undefined);
-    } catch (error) {
-      done.reject(error);
-    }
-  }
 }

@@ -8,14 +8,26 @@ import { wireFrom } from "./wire.ts";
 
 /** A `from` that keeps its meaning while time goes on. */
 export class Start {
+  readonly isLast: boolean;
+  /** The server decides at the moment of subscribing where this is; nobody can say later. */
+  readonly isMoment: boolean;
+  /** An age or a time: found by asking the server for each subject. */
+  readonly isTime: boolean;
+  /** The sequence at which a subject begins that is not known otherwise. */
+  readonly sequence: number;
   readonly #from: number | string;
   readonly #ageMs: number | undefined;
   /** When the age was said first. */
   #saidAtMs: number | undefined;
 
-  constructor(from: From) {
-    this.#from = wireFrom(from);
-    this.#ageMs = typeof this.#from === "string" ? parseAge(this.#from) : undefined;
+  constructor(given: From) {
+    const from = wireFrom(given) ?? "new";
+    this.#from = from;
+    this.#ageMs = parseAge(String(from));
+    this.isLast = from === "last";
+    this.isMoment = this.isLast || from === "new";
+    this.isTime = !this.isMoment && from !== "first" && Number.isNaN(Number(from));
+    this.sequence = Math.max(1, Number(from) || 1);
   }
 
   /** As the wire has it now: an age grows by the time since it was first said. */
@@ -23,25 +35,5 @@ export class Start {
     if (this.#ageMs === undefined) return this.#from;
     this.#saidAtMs ??= nowMs;
     return `${this.#ageMs + Math.ceil(nowMs - this.#saidAtMs)}ms`;
-  }
-
-  /** The server decided at the moment of subscribing where this is; nobody can say later. */
-  get isMoment(): boolean {
-    return this.#from === "new" || this.#from === "last";
-  }
-
-  get isLast(): boolean {
-    return this.#from === "last";
-  }
-
-  /** An age or a time: found by asking the server for each subject. */
-  get isTime(): boolean {
-    return typeof this.#from === "string" && !/^(?:\d+|first|new|last)$/.test(this.#from);
-  }
-
-  /** The sequence at which a subject begins that is not known otherwise. */
-  get sequence(): number {
-    const sequence = this.isTime ? 1 : Number(this.#from);
-    return Number.isNaN(sequence) ? 1 : Math.max(1, sequence);
   }
 }

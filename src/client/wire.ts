@@ -1,87 +1,47 @@
 /**
- * Frames as maps, and what is read from them. Names are those of the wire; nothing here is public.
+ * Between the names of the wire (snake_case) and those of the SDK (camelCase), and a few shapes. What the server says
+ * is taken at its word; only what is not even a map is refused.
  * @module
  */
-import { MtsError, protocolError } from "./errors.ts";
-import type { From, Receipt } from "./options.ts";
+import type { From } from "./options.ts";
 
-/** One frame of the server. */
-export type Frame = Readonly<Record<string, unknown>>;
-
-/** The subprotocol that is spoken. */
-export const subprotocol = "mts.msgpack.v1";
-
-export const textField = (frame: Frame, name: string): string => {
-  const value = frame[name];
-  if (typeof value !== "string") throw protocolError(`a frame without ${name}`);
-  return value;
-};
-
-export const integerField = (frame: Frame, name: string): number => {
-  const value = frame[name];
-  if (typeof value !== "number") throw protocolError(`a frame without ${name}`);
-  return value;
-};
-
-export const listField = (frame: Frame, name: string): readonly unknown[] => {
-  const value = frame[name];
-  if (!Array.isArray(value)) throw protocolError(`a frame without ${name}`);
-  return value;
-};
-
-export const isFrame = (value: unknown): value is Frame =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+/** A map as it is on the wire, or before it gets there. */
+export type Fields = Readonly<Record<string, unknown>>;
 
 /** `[subject, sequence, timestamp, headers, data, deliveries]` */
 export type Tuple = readonly [string, number, number, Readonly<Record<string, string>>, Uint8Array, number];
 
-/** Messages of a push or a page; only the shape of the tuple is looked at, there are many. */
-export const tuples = (frame: Frame): readonly Tuple[] => {
-  const messages = listField(frame, "messages");
-  for (const message of messages) {
-    if (!Array.isArray(message) || message.length < 6 || !((message as unknown[])[4] instanceof Uint8Array)) {
-      throw protocolError("a message that is no tuple of six");
-    }
-  }
-  return messages as readonly Tuple[];
-};
+export const isMap = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
-export const receiptFrom = (map: Frame): Receipt => ({
-  subject: textField(map, "subject"),
-  sequence: integerField(map, "sequence"),
-  timestamp: integerField(map, "timestamp"),
-  duplicate: map["duplicate"] === true,
-});
+const renamed = (map: object, rename: (name: string) => string): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(map).map(([name, value]) => [rename(name), value]));
+
+/** The names of a map, not of maps in it, as the wire has them. */
+export const toWire = (map: object): Record<string, unknown> =>
+  renamed(map, (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+
+/** The names of a map, not of maps in it, as the SDK has them. `T` is what the contract says of it. */
+export const fromWire = <T>(map: Fields): T =>
+  renamed(map, (name) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())) as T;
 
 /** A `from` or `start` as the wire has it. */
-export const wireFrom = (from: From): number | string => (from instanceof Date ? from.toISOString() : from);
+export const wireFrom = (from: From | undefined): number | string | undefined =>
+  from instanceof Date ? from.toISOString() : from;
 
-/** Refuses what UTF-8 has no bytes for: it would be stored as something else. */
-export const assertWellFormed = (text: string, parameter: string): void => {
-  if (text.isWellFormed()) return;
-  throw new MtsError("invalid_parameter", `${parameter} has a lone surrogate.`, false, { parameter });
-};
-
-/** A promise, and what settles it. */
+/** A promise, and what settles it. It need not be looked at. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
-  resolve(value: T): void;
-  reject(error: unknown): void;
+  resolve(this: void, value: T): void;
+  reject(this: void, error: unknown): void;
 }
 
-/** Browsers have `Promise.withResolvers` only since 2024. */
+/** (`Promise.withResolvers` is not in Node 20.) */
 export const deferred = <T>(): Deferred<T> => {
-  let resolve: (value: T) => void = () => undefined;
-  let reject: (error: unknown) => void = () => undefined;
-  const promise = new Promise<T>((resolved, rejected) => {
-    resolve = resolved;
-    reject = rejected;
+  let settle = {} as Omit<Deferred<T>, "promise">;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
   });
-  return { promise, resolve: (value) => resolve(value), reject: (error) => reject(error) };
-};
-
-/** Marks a promise as one that nobody has to wait for. */
-export const ignoreRejection = <T>(promise: Promise<T>): Promise<T> => {
   promise.catch(() => undefined);
-  return promise;
+  return { promise, ...settle };
 };

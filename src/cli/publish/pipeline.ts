@@ -14,6 +14,8 @@ const bytesMax = 16 * 1024 * 1024;
 export interface Draft {
   /** What an error says it was: a file, a line. */
   readonly label: string;
+  /** The file it was. */
+  readonly path: string | undefined;
   readonly subject: string;
   readonly body: Uint8Array;
   readonly headers: MessageHeaders;

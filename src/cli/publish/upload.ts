@@ -4,7 +4,7 @@
  */
 import { MtsError, type Receipt } from "../../client/index.ts";
 import { CliFailure } from "../command.ts";
-import { type HttpApi, segment, type View } from "../http.ts";
+import { BrokenOffError, type HttpApi, segment, type View } from "../http.ts";
 
 /** Attempts, with pauses that double. */
 const attemptsMax = 5;
@@ -42,11 +42,6 @@ export const upload = async (api: HttpApi, body: Upload, signal: AbortSignal): P
     }
   }
 };
-
-/** The connection broke in the middle. */
-export class BrokenOffError extends CliFailure {
-  override readonly name = "BrokenOffError";
-}
 
 const send = async (api: HttpApi, body: Upload, messageId: string | undefined): Promise<View> => {
   const headers = new Headers(body.headers);

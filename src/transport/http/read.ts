@@ -9,7 +9,7 @@ import { pageBodyBytesMax, pageMessagesDefault, pageMessagesMax, sequenceMax, wa
 import { parseStartPosition, type StartPosition } from "../../core/start.ts";
 import { readOperation } from "./openapi/read.ts";
 import { pageForms, pageResponse, viewsResponse } from "./page.ts";
-import { parseInteger, type Query, queryBoolean, queryInteger } from "./query.ts";
+import { parseInteger, queryBoolean, queryInteger } from "./query.ts";
 import { type HttpCall, type HttpServices, type Route, subjectParameter } from "./route.ts";
 import { tailResponse } from "./tail.ts";
 
@@ -38,6 +38,8 @@ const readRequest = (call: HttpCall): ReadRequest => ({
 
 const readPage = async (call: HttpCall, { broker, keepOpen }: HttpServices): Promise<Response> => {
   const request = readRequest(call);
+  // It belongs to tails, but a wrong one is wrong everywhere.
+  resumeAt(call.request);
   const headersOnly = queryBoolean(call.query, "headers_only");
   if (request.waitMs > 0) keepOpen(call.request);
   const signal = request.waitMs > 0 ? call.request.signal : undefined;
@@ -56,16 +58,19 @@ const openTail = async (call: HttpCall, services: HttpServices): Promise<Respons
   services.keepOpen(call.request);
   return tailResponse(services, call.request, {
     subject,
-    from: tailStart(call.request, call.query),
+    from: resumeAt(call.request) ?? parseStartPosition(call.query.get("from") ?? "new"),
     messagesMax: queryInteger(call.query, "limit", limitBounds, Infinity),
     headersOnly: queryBoolean(call.query, "headers_only"),
   });
 };
 
-/** `Last-Event-ID` resumes behind it and wins over `from`: a browser reconnects to the address it first opened. */
-const tailStart = (request: Request, query: Query): StartPosition => {
-  const lastEventId = request.headers.get("last-event-id") ?? "";
-  if (lastEventId === "") return parseStartPosition(query.get("from") ?? "new");
+/**
+ * `Last-Event-ID` resumes behind it and wins over `from`: a browser reconnects to the address it first opened.
+ * Undefined when the request has none.
+ */
+const resumeAt = (request: Request): StartPosition | undefined => {
+  const lastEventId = request.headers.get("last-event-id");
+  if (lastEventId === null) return undefined;
   const sequence = parseInteger("Last-Event-ID", lastEventId, { min: 0, max: sequenceMax - 1 });
   return { kind: "sequence", sequence: sequence + 1 };
 };

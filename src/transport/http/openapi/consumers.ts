@@ -13,12 +13,14 @@ import {
   waitMsMax,
 } from "../../../core/limits.ts";
 import { ackPendingMax, deliverMax, sequencesMax } from "../consumer-limits.ts";
+import { consumerStartSchema } from "./names.ts";
 import {
   consumerInPath,
   contentOf,
   integer,
   type Operation,
   problems,
+  type ResponseObject,
   ref,
   type Schema,
   storeErrors,
@@ -45,10 +47,24 @@ const map = (properties: Readonly<Record<string, Schema>>, required: readonly st
   ...(required.length === 0 ? {} : { required }),
 });
 
-const body = (schema: Schema, required: boolean): NonNullable<Operation["requestBody"]> => ({
+const body = (schema: Schema, required: boolean, example: unknown): NonNullable<Operation["requestBody"]> => ({
   required,
-  content: contentOf(["json", "msgpack"], schema),
+  content: { ...contentOf(["json"], schema, example), ...contentOf(["msgpack"], schema) },
 });
+
+/** What can be done with a consumer whose state was answered. */
+const consumerLinks: NonNullable<ResponseObject["links"]> = Object.fromEntries(
+  ["fetchMessages", "peekMessages", "ackMessages", "nackMessages", "getConsumer", "deleteConsumer"].map(
+    (operationId) => [
+      operationId,
+      {
+        operationId,
+        description: "On this consumer.",
+        parameters: { subject: "$response.body#/subject", name: "$response.body#/name" },
+      },
+    ],
+  ),
+);
 
 const sequences: Schema = { type: "array", minItems: 1, maxItems: sequencesMax, items: integer(1, sequenceMax) };
 
@@ -70,15 +86,7 @@ export const putConsumerOperation: Operation = {
   parameters: consumerPath,
   requestBody: body(
     map({
-      start: {
-        description: "Where it starts: `first`, `new`, a sequence, or an RFC 3339 time.",
-        oneOf: [
-          { type: "string", enum: ["first", "new"] },
-          { type: "string", format: "date-time" },
-          integer(0, sequenceMax),
-        ],
-        default: "first",
-      },
+      start: consumerStartSchema(integer(0, sequenceMax)),
       ack: {
         type: "string",
         enum: ["all", "explicit"],
@@ -94,10 +102,11 @@ export const putConsumerOperation: Operation = {
       },
     }),
     false,
+    { start: "first", ack: "explicit" },
   ),
   responses: {
-    "201": structured("Made.", ref("Consumer")),
-    "200": structured("It was there with the same configuration.", ref("Consumer")),
+    "201": { ...structured("Made.", ref("Consumer")), links: consumerLinks },
+    "200": { ...structured("It was there with the same configuration.", ref("Consumer")), links: consumerLinks },
     ...problems([...bodyErrors, "consumer_exists"]),
   },
 };
@@ -140,6 +149,7 @@ export const fetchOperation: Operation = {
       auto_ack: { type: "boolean", default: false },
     }),
     false,
+    { limit: 10 },
   ),
   responses: { "200": pageOf("DeliveredPage"), ...problems(bodyErrors) },
 };
@@ -163,6 +173,7 @@ export const ackOperation: Operation = {
       oneOf: [map({ sequence: integer(0, sequenceMax) }, ["sequence"]), map({ sequences }, ["sequences"])],
     },
     true,
+    { sequence: 1 },
   ),
   responses: {
     "200": structured("Where it stands now; `moved` is false when it went nowhere.", {
@@ -192,6 +203,7 @@ export const nackOperation: Operation = {
       ["sequences"],
     ),
     true,
+    { sequences: [1] },
   ),
   responses: {
     "200": structured("How many will come again.", {

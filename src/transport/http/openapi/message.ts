@@ -31,6 +31,7 @@ export const messageOperation: Operation = {
       required: true,
       description: "The sequence of the message.",
       schema: integer(0, sequenceMax),
+      example: 1,
     },
     inHeader("Range", "One byte range, such as `bytes=0-499`.", { type: "string" }),
     inHeader("If-Range", "The ETag that the range belongs to.", { type: "string" }),

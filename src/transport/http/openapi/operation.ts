@@ -5,7 +5,6 @@
  */
 import { problemContentType } from "../../../codec/problem.ts";
 import { type ErrorCode, errorCodes } from "../../../core/errors.ts";
-import { subjectBytesMax } from "../../../core/limits.ts";
 import { mediaTypes, type Representation } from "../accept.ts";
 
 /** A schema object. */
@@ -18,16 +17,26 @@ export interface Parameter {
   readonly required: boolean;
   readonly description: string;
   readonly schema: Schema;
+  /** A value with which the operation works on a fresh server after those before it in the document were tried. */
+  readonly example?: unknown;
 }
 
 /** Bodies by media type. */
-export type Content = Readonly<Record<string, { readonly schema: Schema }>>;
+export type Content = Readonly<Record<string, { readonly schema: Schema; readonly example?: unknown }>>;
+
+/** Where an answer leads: parameters of another operation, as runtime expressions. */
+export interface Link {
+  readonly operationId: string;
+  readonly description: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
 
 /** A response object. */
 export interface ResponseObject {
   readonly description: string;
   readonly headers?: Readonly<Record<string, { readonly description: string; readonly schema: Schema }>>;
   readonly content?: Content;
+  readonly links?: Readonly<Record<string, Link>>;
 }
 
 /** An operation object. */
@@ -65,29 +74,14 @@ export const integer = (minimum: number, maximum: number, more: Schema = {}): Sc
   ...more,
 });
 
-/**
- * What no subject has: ASCII that is not listed in the contract, spaces and controls. Unicode classes would say the
- * rest, but few tools that read this document know them.
- */
-const nameOther = String.raw`\x00-\x20!"#$&'()*,;<>?\[\\\]^\x60{|}\x7f-\xa0`;
-
-/** Schema of a subject, as precise as a pattern can be: bytes and normalization form are checked besides. */
-export const subjectSchema: Schema = {
-  type: "string",
-  minLength: 1,
-  maxLength: subjectBytesMax,
-  pattern: `^[^.${nameOther}]+(\\.[^.${nameOther}]+){0,15}$`,
-  example: "orders.eu",
-};
-
 /** The subject in a path: one segment, so `/` in it is written `%2F`. */
 export const subjectInPath: Parameter = {
   name: "subject",
   in: "path",
   required: true,
-  description:
-    "A subject: 1 to 16 tokens joined by dots, at most 255 bytes of UTF-8, NFC. One percent-encoded segment.",
-  schema: subjectSchema,
+  description: "The subject, as one percent-encoded segment.",
+  schema: ref("Subject"),
+  example: "orders.eu",
 };
 
 /** The consumer name in a path. */
@@ -95,14 +89,9 @@ export const consumerInPath: Parameter = {
   name: "name",
   in: "path",
   required: true,
-  description: "A consumer name: 1 to 255 bytes of the characters of subjects, dots anywhere.",
-  schema: {
-    type: "string",
-    minLength: 1,
-    maxLength: subjectBytesMax,
-    pattern: `^[^${nameOther}]+$`,
-    example: "billing",
-  },
+  description: "The name of the consumer, as one percent-encoded segment.",
+  schema: ref("ConsumerName"),
+  example: "billing",
 };
 
 /** A path parameter. */
@@ -136,8 +125,10 @@ export const inHeader = (name: string, description: string, schema: Schema): Par
 export const header = (description: string, schema: Schema = { type: "string" }) => ({ description, schema });
 
 /** The same schema in each of the forms. */
-export const contentOf = (forms: readonly Representation[], schema: Schema): Content =>
-  Object.fromEntries(forms.map((form) => [mediaTypes[form][0], { schema }]));
+export const contentOf = (forms: readonly Representation[], schema: Schema, example?: unknown): Content =>
+  Object.fromEntries(
+    forms.map((form) => [mediaTypes[form][0], { schema, ...(example === undefined ? {} : { example }) }]),
+  );
 
 /** A structured answer: JSON, or msgpack with the same fields. */
 export const structured = (description: string, schema: Schema): ResponseObject => ({

@@ -22,7 +22,22 @@ const publishErrors = [...storeErrors, "storage_full", "not_acceptable", "unsupp
 const receiptResponse = (description: string): ResponseObject => ({
   ...structured(description, ref("Receipt")),
   headers: { Location: header("Where the message is.", { type: "string", format: "uri-reference" }) },
+  links: {
+    getMessage: {
+      operationId: "getMessage",
+      description: "The message itself.",
+      parameters: { subject: "$response.body#/subject", sequence: "$response.body#/sequence" },
+    },
+  },
 });
+
+/** What Swagger UI offers to send; two subjects, so that a listing shows more than one. */
+const batchExample = {
+  messages: [
+    { subject: "orders.eu", data: "first" },
+    { subject: "orders.us", data_base64: "/wA=", headers: { "content-type": "application/octet-stream" } },
+  ],
+};
 
 export const publishOperation: Operation = {
   operationId: "publishMessage",
@@ -46,8 +61,12 @@ export const publishOperation: Operation = {
   ],
   requestBody: {
     required: false,
-    description: "Any bytes; no body is an empty message.",
-    content: { "application/octet-stream": { schema: { type: "string", format: "binary" } } },
+    description: "Any bytes under any content type; no body is an empty message.",
+    content: {
+      "text/plain": { schema: { type: "string" }, example: "hello" },
+      "application/octet-stream": { schema: { type: "string", format: "binary" } },
+      "*/*": { schema: { type: "string", format: "binary" } },
+    },
   },
   responses: {
     "201": receiptResponse("Published: the message is on stable storage."),
@@ -75,7 +94,7 @@ export const publishBatchOperation: Operation = {
   requestBody: {
     required: true,
     content: {
-      [mediaTypes.json[0]]: { schema: ref("Batch") },
+      [mediaTypes.json[0]]: { schema: ref("Batch"), example: batchExample },
       [mediaTypes.msgpack[0]]: { schema: ref("Batch") },
       [mediaTypes.ndjson[0]]: { schema: { type: "string", description: "One Draft as JSON a line." } },
     },

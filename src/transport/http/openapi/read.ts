@@ -4,6 +4,7 @@
  */
 import { pageMessagesDefault, pageMessagesMax, sequenceMax, waitMsMax } from "../../../core/limits.ts";
 import { mediaTypes } from "../accept.ts";
+import { startPositionSchema } from "./names.ts";
 import {
   contentOf,
   header,
@@ -60,13 +61,7 @@ export const readOperation: Operation = {
     inQuery(
       "from",
       "A sequence, `first` (default), `new`, `last`, an age such as `10m` (ms s m h d w), or an RFC 3339 time.",
-      {
-        type: "string",
-        minLength: 1,
-        maxLength: 64,
-        pattern:
-          "^(first|new|last|[0-9]{1,15}|[0-9]{1,9}(ms|s|m|h|d|w)|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))$",
-      },
+      startPositionSchema,
     ),
     limitInQuery,
     inQuery("max_bytes", "Bytes of bodies at most; one message always comes. 8 MiB is the server's own cap.", {
@@ -76,7 +71,11 @@ export const readOperation: Operation = {
       ...integer(0, waitMsMax),
       default: 0,
     }),
-    inQuery("headers_only", "Messages without their bodies.", { type: "boolean", default: false }),
+    inQuery("headers_only", "Messages without their bodies.", {
+      type: "string",
+      enum: ["true", "false", "1", "0"],
+      default: "false",
+    }),
     inHeader(
       "Last-Event-ID",
       "Live tails only: resumes behind this sequence, whatever `from` says.",

@@ -5,7 +5,8 @@
 
 import { errorCodes } from "../../../core/errors.ts";
 import { batchMessagesMax, messageIdBytesMax, sequenceMax } from "../../../core/limits.ts";
-import { integer, ref, type Schema, subjectSchema } from "./operation.ts";
+import { consumerNameSchema, filterSchema, subjectSchema } from "./names.ts";
+import { integer, ref, type Schema } from "./operation.ts";
 
 const text: Schema = { type: "string" };
 const flag: Schema = { type: "boolean" };
@@ -64,18 +65,18 @@ const pageOf = (message: string) =>
 
 const receipt = object({ subject: text, sequence, timestamp: unixMs, duplicate: flag });
 
-const draft: Schema = object(
-  {
-    subject: subjectSchema,
-    data: { type: "string", description: "The body as text; in msgpack as bin or str." },
-    data_base64: { type: "string", format: "byte", description: "The body as base64 with padding, in place of data." },
-    headers: { type: "object", additionalProperties: { type: "string" } },
-    message_id: { type: "string", minLength: 1, maxLength: messageIdBytesMax },
-    expected_last_sequence: sequenceOrZero,
-  },
-  ["data", "data_base64", "headers", "message_id", "expected_last_sequence"],
-  { description: "A message to publish, with either data or data_base64.", additionalProperties: false },
-);
+const draft = (body: Readonly<Record<string, Schema>>): Schema =>
+  object(
+    {
+      subject: ref("Subject"),
+      ...body,
+      headers: { type: "object", additionalProperties: { type: "string" } },
+      message_id: { type: "string", minLength: 1, maxLength: messageIdBytesMax },
+      expected_last_sequence: sequenceOrZero,
+    },
+    ["headers", "message_id", "expected_last_sequence"],
+    { additionalProperties: false },
+  );
 
 const subjectFields = {
   subject: text,
@@ -87,8 +88,16 @@ const subjectFields = {
 
 const orNull = (schema: Schema): Schema => ({ ...schema, nullable: true });
 
+/** What is wrong with one message of a batch is its result, so a batch may hold anything. */
+const draftOrAnything: Schema = {
+  anyOf: [ref("Draft"), { description: "Anything else is not published: its result is an error." }],
+};
+
 /** All named schemas. */
 export const schemas = {
+  Subject: subjectSchema,
+  SubjectFilter: filterSchema,
+  ConsumerName: consumerNameSchema,
   Problem: object(
     { type: text, title: text, status: { type: "integer", minimum: 400, maximum: 599 }, ...errorFields },
     [],
@@ -101,8 +110,14 @@ export const schemas = {
     oneOf: [ref("Receipt"), object({ error: ref("ErrorResult") }, [], { additionalProperties: false })],
   },
   BatchResults: object({ results: list(ref("BatchResult"), { maxItems: batchMessagesMax }) }),
-  Draft: draft,
-  Batch: object({ messages: list(ref("Draft"), { maxItems: batchMessagesMax }) }, [], { additionalProperties: false }),
+  Draft: { description: "A message to publish.", oneOf: [ref("DataDraft"), ref("Base64Draft")] },
+  DataDraft: draft({ data: { type: "string", description: "The body as text; in msgpack as bin or str." } }),
+  Base64Draft: draft({
+    data_base64: { type: "string", format: "byte", description: "The body as base64 with padding." },
+  }),
+  Batch: object({ messages: list(draftOrAnything, { maxItems: batchMessagesMax }) }, [], {
+    additionalProperties: false,
+  }),
   Message: object(messageFields, messageOptional),
   DeliveredMessage: object({ ...messageFields, deliveries }, messageOptional),
   Page: pageOf("Message"),

@@ -2,7 +2,7 @@
  * How subjects appear in the OpenAPI document.
  * @module
  */
-import { sequenceMax, subjectBytesMax } from "../../../core/limits.ts";
+import { sequenceMax } from "../../../core/limits.ts";
 import {
   inQuery,
   integer,
@@ -20,12 +20,7 @@ export const subjectsOperation: Operation = {
   tags: ["subjects"],
   summary: "List subjects in byte order",
   parameters: [
-    inQuery("filter", "A subject in which a token may be `*` and the last may be `>`; all when left out.", {
-      type: "string",
-      minLength: 1,
-      maxLength: subjectBytesMax,
-      default: ">",
-    }),
+    inQuery("filter", "Only subjects that match; all when left out.", ref("SubjectFilter")),
     inQuery("after", "Only subjects behind this one: the last of the page before.", { type: "string" }),
     { ...limitInQuery, description: "Subjects at most." },
   ],
@@ -59,6 +54,7 @@ export const purgeOperation: Operation = {
       required: true,
       description: "The last sequence to delete; beyond the end deletes all.",
       schema: integer(0, sequenceMax),
+      example: 1,
     },
   ],
   responses: {

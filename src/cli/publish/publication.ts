@@ -1,0 +1,144 @@
+/**
+ * One run of `publish`: small bodies through the SDK's pipeline, large ones streamed over HTTP, all in order.
+ * @module
+ */
+import type { Mts, Receipt } from "../../client/index.ts";
+import { HttpApi } from "../http.ts";
+import type { Io } from "../io.ts";
+import { fileHeaders, httpHeaders, type MessageHeaders } from "./headers.ts";
+import { type Draft, labelled, Pipeline } from "./pipeline.ts";
+import { type Source, splitLines } from "./sources.ts";
+import { upload } from "./upload.ts";
+import type { PublishView } from "./view.ts";
+
+/** A body of more is streamed, and never whole in memory here. */
+const pipelinedBytesMax = 1024 * 1024;
+
+/** What a run is made of. */
+export interface PublicationParts {
+  readonly mts: Mts;
+  readonly url: string;
+  readonly io: Io;
+  readonly subject: string;
+  /** Given by the caller, for every message. */
+  readonly headers: MessageHeaders;
+  readonly messageId: string | undefined;
+  readonly expectedLast: number | undefined;
+  readonly view: PublishView;
+  readonly onReceipt: (receipt: Receipt, path: string | undefined) => Promise<void>;
+}
+
+/** Publishes sources one after the other. */
+export class Publication {
+  readonly #parts: PublicationParts;
+  readonly #pipeline: Pipeline;
+  readonly #api: HttpApi;
+  #published = 0;
+
+  constructor(parts: PublicationParts) {
+    this.#parts = parts;
+    const { mts, io, url } = parts;
+    this.#pipeline = new Pipeline(mts, io.stop, (receipt, draft) => parts.onReceipt(receipt, draft.path));
+    this.#api = new HttpApi(url, io.stop);
+  }
+
+  /** Every line of the source. @throws CliFailure, MtsError */
+  async lines(source: Source): Promise<void> {
+    const { view, headers } = this.#parts;
+    let line = 0;
+    for await (const bodies of splitLines(source.chunks())) {
+      for (const body of bodies) {
+        await this.#pipeline.add(this.#draft(`${source.label}, line ${++line}`, undefined, body, headers));
+        view.moved(body.length + 1);
+      }
+    }
+    await this.#pipeline.drain();
+  }
+
+  /** The source as one message. @throws CliFailure, MtsError */
+  async whole(source: Source): Promise<void> {
+    const { headers: given, view } = this.#parts;
+    const headers = source.path === undefined ? given : fileHeaders(source.path, given);
+    const requestHeaders = httpHeaders(headers);
+    const chunks = source.chunks()[Symbol.asyncIterator]();
+    // Headers that HTTP cannot carry as they are: then the body goes another way, at the cost of memory.
+    const bytesMax = requestHeaders === undefined ? Number.POSITIVE_INFINITY : pipelinedBytesMax;
+    const { head, ended } = await readHead(chunks, bytesMax);
+    if (ended || requestHeaders === undefined) {
+      const body = Buffer.concat(head);
+      await this.#pipeline.add(this.#draft(source.label, source.path, body, headers));
+      view.moved(body.length);
+      return;
+    }
+    await this.#pipeline.drain();
+    await this.#upload(source, requestHeaders, head, chunks);
+  }
+
+  /** Resolves when nothing is under way any more. @throws the first failure */
+  settled(): Promise<void> {
+    return this.#pipeline.drain();
+  }
+
+  #draft(label: string, path: string | undefined, body: Uint8Array, headers: MessageHeaders): Draft {
+    const { subject, messageId } = this.#parts;
+    return { label, path, subject, body, headers, messageId, expectedLast: this.#nextExpected() };
+  }
+
+  #nextExpected(): number | undefined {
+    const { expectedLast } = this.#parts;
+    return expectedLast === undefined ? undefined : expectedLast + this.#published++;
+  }
+
+  async #upload(
+    source: Source,
+    headers: Headers,
+    head: readonly Uint8Array[],
+    rest: AsyncIterator<Uint8Array>,
+  ): Promise<void> {
+    const { subject, messageId, view, onReceipt, io } = this.#parts;
+    let attempts = 0;
+    let shown = 0;
+    const body = {
+      subject,
+      headers,
+      messageId,
+      bytes: source.bytes,
+      expectedLast: this.#nextExpected(),
+      chunks: () => (attempts++ === 0 ? rejoin(head, rest) : source.chunks()),
+      isRepeatable: source.bytes !== undefined,
+      onSent: (bytes: number) => {
+        view.moved(bytes - shown);
+        shown = bytes;
+      },
+    };
+    try {
+      await onReceipt(await upload(this.#api, body, io.stop), source.path);
+    } catch (thrown) {
+      throw labelled(source.label, thrown);
+    }
+  }
+}
+
+/** Collects chunks until the body has ended or is too long. */
+const readHead = async (
+  chunks: AsyncIterator<Uint8Array>,
+  bytesMax: number,
+): Promise<{ readonly head: readonly Uint8Array[]; readonly ended: boolean }> => {
+  const head: Uint8Array[] = [];
+  for (let bytes = 0; bytes <= bytesMax; ) {
+    const next = await chunks.next();
+    if (next.done === true) return { head, ended: true };
+    bytes += next.value.length;
+    head.push(next.value);
+  }
+  return { head, ended: false };
+};
+
+async function* rejoin(head: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* head;
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+  } finally {
+    await rest.return?.();
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * What a publish shows: a line for each stored message, and on a terminal how far it is.
+ * @module
+ */
+import type { Receipt } from "../../client/index.ts";
+import { clockText, count, sizeText } from "../format.ts";
+import type { Io } from "../io.ts";
+import type { Given } from "../options.ts";
+import { isWorthShowing, type Progress, progressText, StatusLine } from "../progress.ts";
+
+/** Shows one run of the command. */
+export class PublishView {
+  readonly #io: Io;
+  readonly #format: "text" | "json" | "none";
+  readonly #status: StatusLine;
+  readonly #totals: Pick<Progress, "bytesTotal" | "messagesTotal">;
+  readonly #startMs: number;
+  #messages = 0;
+  /** Of what is stored, or was sent in this attempt. */
+  #bytes = 0;
+
+  constructor(io: Io, given: Given, totals: Pick<Progress, "bytesTotal" | "messagesTotal">) {
+    this.#io = io;
+    this.#format = given.flag("quiet") ? "none" : given.flag("json") ? "json" : "text";
+    this.#status = new StatusLine(io);
+    this.#totals = totals;
+    this.#startMs = io.nowMs();
+  }
+
+  /** A message is on stable storage. */
+  async stored(receipt: Receipt, path: string | undefined): Promise<void> {
+    this.#messages++;
+    this.#draw();
+    if (this.#format === "none") return;
+    await this.#io.stdout.write(this.#status.above(`${this.#line(receipt, path)}\n`));
+  }
+
+  /** So many bytes more were read or sent; negative when an attempt begins anew. */
+  moved(bytes: number): void {
+    this.#bytes += bytes;
+    this.#draw();
+  }
+
+  /** Takes the bar away; what it said last stays as a sentence. */
+  async end(): Promise<void> {
+    const wasWorthIt = isWorthShowing(this.#progress());
+    // The last lines are on the terminal before the bar goes.
+    await this.#io.stdout.flush();
+    this.#status.clear();
+    if (!wasWorthIt || !this.#io.stderrIsTerminal) return;
+    const seconds = (this.#io.nowMs() - this.#startMs) / 1000;
+    this.#io.stderr(`${count(this.#messages, "message")}, ${sizeText(this.#bytes)} in ${clockText(seconds)}\n`);
+  }
+
+  #draw(): void {
+    const progress = this.#progress();
+    if (isWorthShowing(progress)) this.#status.show(progressText(progress, this.#io.nowMs() - this.#startMs));
+  }
+
+  #progress(): Progress {
+    return { bytes: this.#bytes, messages: this.#messages, ...this.#totals };
+  }
+
+  #line({ subject, sequence, timestamp, duplicate }: Receipt, path: string | undefined): string {
+    if (this.#format === "text") return `${subject} ${sequence}${duplicate ? " duplicate" : ""}`;
+    return JSON.stringify({ subject, sequence, timestamp, duplicate, ...(path !== undefined && { file: path }) });
+  }
+}

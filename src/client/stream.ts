@@ -1,0 +1,186 @@
+/**
+ * What subscriptions and notifications have in common: an async iterator that stays on the server over connections,
+ * until its caller or an error ends it.
+ * @module
+ */
+import { aborted, closed, EpochChangedError, errorFrom, toMtsError } from "./errors.ts";
+import type { HttpSide } from "./http.ts";
+import { Inbox } from "./inbox.ts";
+import type { Link } from "./link.ts";
+import type { NotifyOptions } from "./options.ts";
+import { Positions } from "./positions.ts";
+import { onAbort } from "./scope.ts";
+import type { Session } from "./session.ts";
+import type { Settler } from "./settler.ts";
+import { Start } from "./start.ts";
+import { deferred, type Fields } from "./wire.ts";
+
+/** What a stream works with. */
+export interface StreamTools {
+  readonly link: Link;
+  readonly http: HttpSide;
+  readonly settler: Settler;
+  /** Those that run. */
+  readonly streams: Set<{ close(): void }>;
+}
+
+/** The answer to a subscribe. */
+export interface Subscribed {
+  readonly sid: number;
+  readonly lastSequence?: number;
+}
+
+/** A stream; leaving the loop over it ends it. */
+export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
+  readonly filter: string;
+  protected readonly tools: StreamTools;
+  protected readonly inbox: Inbox<T>;
+  protected readonly stopping = new AbortController();
+  protected start: Start;
+  protected positions: Positions;
+  /** Where it starts is settled; from now on it resumes. */
+  protected placed = false;
+  protected epoch: string | undefined;
+  readonly #ready = deferred<undefined>();
+  readonly #restarts: boolean;
+
+  protected constructor(tools: StreamTools, filter: string, options: NotifyOptions, taken: (item: T) => void) {
+    this.filter = filter;
+    this.tools = tools;
+    this.start = new Start(options.from ?? "new");
+    this.positions = new Positions(this.start.sequence);
+    this.inbox = new Inbox(taken);
+    this.#restarts = options.onEpochChange === "restart";
+    tools.streams.add(this);
+    void this.#run(options.signal);
+  }
+
+  /**
+   * Resolves when the server pushes: what is published from then on comes, also with `from: "new"`. Rejects with what
+   * the iterator throws; need not be looked at.
+   */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** @throws MtsError what ended it, once */
+  next(): Promise<IteratorResult<T, undefined>> {
+    return this.inbox.next();
+  }
+
+  /** Ends it. */
+  return(): Promise<IteratorResult<T, undefined>> {
+    this.close();
+    return this.inbox.next();
+  }
+
+  /** Ends it. */
+  close(): void {
+    this.inbox.cancel();
+    this.stopping.abort(closed());
+  }
+
+  /** Subscribes on a session, and resolves when it has ended; by way of `hold`. */
+  protected abstract attach(session: Session): Promise<void>;
+  protected abstract push(frame: Fields): void;
+
+  protected nowMs(): number {
+    return this.tools.link.env.nowMs();
+  }
+
+  /** Attaches again and again. */
+  async #run(signal: AbortSignal | undefined): Promise<void> {
+    const stop = this.stopping.signal;
+    const forget = onAbort(signal, () => signal && this.stopping.abort(aborted(signal)));
+    try {
+      for (let attempt = 1; ; attempt++) {
+        // Always waits, so the constructors are through before anything below runs.
+        const session = await this.tools.link.session(stop);
+        try {
+          this.#enterEpoch(session.welcome?.epoch ?? "");
+          await this.attach(session);
+          attempt = 0;
+        } catch (error) {
+          if (stop.aborted || !toMtsError(error).retryable) throw error;
+        }
+        // After a broken connection the link makes the pause.
+        if (session.open) await this.#pause(attempt);
+      }
+    } catch (error) {
+      this.#ready.reject(error);
+      this.inbox.end(toMtsError(error));
+      this.stopping.abort(error);
+      forget();
+      this.tools.streams.delete(this);
+    }
+  }
+
+  /** @throws EpochChangedError */
+  #enterEpoch(epoch: string): void {
+    const before = this.epoch;
+    this.epoch = epoch;
+    if (before === undefined || before === epoch) return;
+    if (!this.#restarts) throw new EpochChangedError(before, epoch);
+    this.start = new Start("first");
+    this.positions = new Positions(1);
+    this.placed = false;
+  }
+
+  #pause(attempt: number): Promise<void> {
+    const { env, pauseMs } = { env: this.tools.link.env, pauseMs: this.tools.link.pauseMs(attempt) };
+    return new Promise((resolve) => {
+      const cancel = env.after(pauseMs, resolve);
+      onAbort(this.stopping.signal, () => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Subscribes and stays until the session ends.
+   * @param place runs once the server has answered
+   * @throws MtsError what ended it otherwise
+   */
+  protected async hold(session: Session, request: object, place: (reply: Subscribed) => Promise<void>): Promise<void> {
+    const stop = this.stopping.signal;
+    const failed = deferred<never>();
+    const forget = onAbort(stop, () => failed.reject(stop.reason));
+    const push = (frame: Fields): void => {
+      try {
+        if (frame["op"] === "error" && frame["sequence"] === undefined) throw errorFrom(frame);
+        this.push(frame);
+      } catch (error) {
+        failed.reject(error);
+      }
+    };
+    let sid: number | undefined;
+    try {
+      const reply = await session.request<Subscribed>({ op: "subscribe", filter: this.filter, ...request }, stop, push);
+      sid = reply.sid;
+      await Promise.race([place(reply), failed.promise]);
+      this.placed = true;
+      this.#ready.resolve(undefined);
+      await Promise.race([session.ended, failed.promise]);
+    } finally {
+      forget();
+      session.unsubscribe(sid);
+    }
+  }
+
+  /** What is there already is not to come: fixes where each subject starts. */
+  protected async placeListed(): Promise<void> {
+    for await (const { subject, lastSequence } of this.tools.http.subjects(this.filter, this.stopping.signal)) {
+      this.placeAt(subject, lastSequence);
+    }
+  }
+
+  /** `new` and `last` are what they were at one moment, also when nothing comes before the next reconnect. */
+  protected placeAt(subject: string, lastSequence: number): void {
+    this.positions.raise(subject, lastSequence + (this.start.isLast ? 0 : 1));
+  }
+}
