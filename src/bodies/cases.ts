@@ -47,7 +47,7 @@ export const refOf = (body: Uint8Array, placement: Placement | undefined): BodyR
 };
 
 /** Writes bodies as one segment write. */
-export const writeBodies = async (store: BodyStore, bodies: readonly Uint8Array[]): Promise<readonly BodyRef[]> => {
+export const writeBodies = async (store: BodyStore, bodies: readonly Uint8Array[]): Promise<BodyRef[]> => {
   const placements = await store.writeSegment(bodies);
   expect(placements).toHaveLength(bodies.length);
   return bodies.map((body, index) => refOf(body, placements[index]));
@@ -111,6 +111,26 @@ export const bodyCases = (name: string, open: () => Promise<BodiesUnderTest>): v
     readCases(get);
     objectCases(get, () => opened.reopen());
     streamCases(get);
+
+    test("the listing has every object once, with its size", async () => {
+      const before = Date.now();
+      const refs = await writeBodies(store, [patternBytes(100, 1), patternBytes(200, 2)]);
+      refs.push(await writeLarge(store, chunksOf([patternBytes(300_000, 3)])));
+      const listed = (await Array.fromAsync(store.list())).flat();
+      const objects = new Set(refs.map(({ object }) => object));
+      expect(new Set(listed.map(({ object }) => object))).toEqual(objects);
+      expect(listed).toHaveLength(objects.size);
+      for (const { object, bytes, modifiedAtMs } of listed) {
+        const ends = refs.filter((ref) => ref.object === object).map(({ offset, length }) => offset + length);
+        expect(bytes).toBeGreaterThanOrEqual(Math.max(...ends));
+        // A store may keep whole seconds, and its clock may be another machine's.
+        expect(modifiedAtMs).toBeGreaterThan(before - 60_000);
+      }
+    });
+
+    test("an empty store lists nothing", async () => {
+      expect((await Array.fromAsync(store.list())).flat()).toEqual([]);
+    });
 
     test("ready resolves while the store answers", async () => {
       await store.ready();

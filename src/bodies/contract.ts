@@ -34,6 +34,14 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/** An object as a listing shows it. */
+export interface StoredObject {
+  readonly object: string;
+  readonly bytes: number;
+  /** Unix milliseconds of its last write. */
+  readonly modifiedAtMs: number;
+}
+
 /** Durable bytes. */
 export interface BodyStore {
   /**
@@ -58,8 +66,14 @@ export interface BodyStore {
    */
   read(refs: readonly BodyRef[]): Promise<readonly (Uint8Array | BodyFault)[]>;
 
-  /** Streams a range of one body in chunks of at most 1 MiB. Rejects while iterating when bytes are missing. */
+  /**
+   * Streams a range of one body in chunks of at most 1 MiB. Rejects while iterating: `data_loss` when bytes are missing,
+   * `unavailable` when the store does not answer.
+   */
   stream(ref: BodyRef, range?: ByteRange): AsyncIterable<Uint8Array>;
+
+  /** All objects, in no certain order, page by page; for the sweeps. Objects written meanwhile may or may not come. */
+  list(): AsyncIterable<readonly StoredObject[]>;
 
   /** Resolves when the store answers; rejects with the reason when it does not. */
   ready(): Promise<void>;

@@ -17,7 +17,6 @@ export class CreditWindow {
   #held = 0;
   #expectedBytes = smallBytes;
   readonly #waiting: (() => void)[] = [];
-
   readonly #messagesMax: number;
 
   /** @param messagesMax from 1 on */
@@ -70,14 +69,20 @@ export class CreditWindow {
   }
 
   /**
-   * Grants what there is room for, as soon as there is: at least 1 message.
-   * @param wanted asked again after each wait; false = do not wait any longer, the answer is of no interest
+   * Grants what there is room for, as soon as there is.
+   * @param wanted asked after each wait
+   * @returns 0, and nothing is granted, when it is not wanted any more
    */
   async reserve(wanted: () => boolean): Promise<number> {
-    while (this.free === 0 && wanted()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    const messages = Math.max(1, this.free);
-    this.grant(messages);
-    return messages;
+    while (wanted()) {
+      const { free } = this;
+      if (free > 0) {
+        this.grant(free);
+        return free;
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    return 0;
   }
 
   #wake(): void {

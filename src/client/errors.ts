@@ -58,7 +58,9 @@ export class EpochChangedError extends MtsError {
 
 /** The error in a map of the server: an error frame, a result of a batch, a problem document. */
 export const errorFrom = (map: Readonly<Record<string, unknown>>): MtsError => {
-  const { op: _op, id: _id, sid: _sid, code, detail, retryable, ...fields } = map;
+  const { code, detail, retryable, ...fields } = map;
+  // The envelope of a frame says nothing about the error.
+  for (const name of ["op", "id", "sid"]) Reflect.deleteProperty(fields, name);
   return new MtsError(String(code), String(detail), retryable === true, fields);
 };
 

@@ -54,9 +54,9 @@ export class HttpSide {
     let after = "";
     for (;;) {
       const query = new URLSearchParams({ filter, limit: String(listedMax), ...(after && { after }) });
-      const page = await this.#request("GET", `subjects?${query}`, undefined, signal);
+      const page = await this.#request("GET", `subjects?${String(query)}`, undefined, signal);
       for (const row of page["subjects"] as readonly Fields[]) {
-        const head = fromWire<SubjectHead>(row);
+        const head = fromWire(row) as SubjectHead;
         after = head.subject;
         yield head;
       }
@@ -71,7 +71,7 @@ export class HttpSide {
   async consumer(method: string, subject: string, name: string, config?: ConsumerOptions): Promise<Consumer> {
     const path = `subjects/${encodeURIComponent(subject)}/consumers/${encodeURIComponent(name)}`;
     const body = config && toWire({ ...config, start: wireFrom(config.start) });
-    return fromWire<Consumer>(await this.#request(method, path, body));
+    return fromWire(await this.#request(method, path, body)) as Consumer;
   }
 
   /** Why the server does not let this client in for good; undefined when another attempt may work. */

@@ -14,7 +14,6 @@ export class Inbox<T> {
   readonly #items = new Fifo<T>();
   readonly #takers = new Fifo<Taker<T>>();
   #end: { readonly error?: Error | undefined } | undefined;
-
   readonly #onTaken: (item: T) => void;
 
   /** @param onTaken called for each item as it goes to the caller */
@@ -32,7 +31,7 @@ export class Inbox<T> {
   }
 
   /** The end comes behind what is there; an error is thrown once. */
-  end(error?: Error | undefined): void {
+  end(error?: Error): void {
     if (this.#end) return;
     this.#end = { error };
     for (const taker of this.#takers.drain()) this.#finish(taker);

@@ -7,7 +7,7 @@ export type { Environment, FetchLike, WebSocketConstructor, WebSocketLike } from
 export { type ClientErrorCode, EpochChangedError, MtsError, type MtsErrorCode, type MtsErrorFields } from "./errors.ts";
 export type { AckMode, Consumer } from "./http.ts";
 export type { Message } from "./message.ts";
-export { connect, type Mts, type Page } from "./mts.ts";
+export { connect, type Mts, type Page, type Settled } from "./mts.ts";
 export type { Notifications } from "./notifications.ts";
 export type {
   BatchMessage,

@@ -4,10 +4,10 @@
  * @module
  */
 import type { Endpoints, Environment } from "./environment.ts";
-import { closed, connectionLost, EpochChangedError, type MtsError, outcomeUnknown, overloaded, refused, toMtsError } from "./errors.ts";
+import { closed, EpochChangedError, type MtsError, outcomeUnknown, overloaded, refused, toMtsError } from "./errors.ts";
 import type { HttpSide } from "./http.ts";
 import type { ConnectOptions, Status } from "./options.ts";
-import { onAbort, within } from "./scope.ts";
+import { onAbort, untilAborted, within } from "./scope.ts";
 import { Session, type SocketEnd } from "./session.ts";
 import { type Deferred, deferred } from "./wire.ts";
 
@@ -120,7 +120,7 @@ export class Link {
       } catch (error) {
         const { code } = toMtsError(error);
         // It says so to everybody now, and ends soon.
-        if (code === "shutting_down") await Promise.race([session.ended, rejected(signal)]);
+        if (code === "shutting_down") await Promise.race([session.ended, untilAborted(signal)]);
         else if (code !== "connection_lost") throw error;
         else if (once) throw outcomeUnknown({}, error);
       }
@@ -187,7 +187,3 @@ export class Link {
     }
   }
 }
-
-/** Rejects when the signal is aborted. */
-const rejected = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => onAbort(signal, () => reject((signal.reason as Error | undefined) ?? connectionLost())));

@@ -3,9 +3,9 @@
  * @module
  */
 import { type Endpoints, type Environment, endpoints, environment } from "./environment.ts";
-import { closed, errorFrom, MtsError, toMtsError } from "./errors.ts";
+import { errorFrom, MtsError, toMtsError } from "./errors.ts";
 import { type Consumer, HttpSide } from "./http.ts";
-import { type CallBounds, Link } from "./link.ts";
+import { Link } from "./link.ts";
 import { Message } from "./message.ts";
 import { Notifications } from "./notifications.ts";
 import type {
@@ -21,10 +21,11 @@ import type {
   SubscribeOptions,
 } from "./options.ts";
 import { Publisher } from "./publisher.ts";
-import { within } from "./scope.ts";
+import { untilAborted, within } from "./scope.ts";
 import { type Acknowledged, Settler } from "./settler.ts";
-import { type StreamTools, Subscription } from "./subscription.ts";
-import { type Frame, integerField, isFrame, textField, tuples, wireFrom } from "./wire.ts";
+import type { StreamTools } from "./stream.ts";
+import { type PageFrame, Subscription } from "./subscription.ts";
+import { wireFrom } from "./wire.ts";
 
 const timeoutMsDefault = 30_000;
 const closeMsDefault = 5000;
@@ -43,41 +44,31 @@ export interface Page {
   readonly nextSequence: number;
 }
 
+/** What is acknowledged: everything through a sequence, or, on `explicit` consumers, single ones. */
+export type Settled = { readonly sequence: number } | { readonly sequences: readonly number[] };
+
 /** A client of one server. */
 export class Mts {
-  readonly #link: Link;
-  readonly #publisher: Publisher;
-  readonly #settler: Settler;
-  readonly #http: HttpSide;
-  readonly #tools: StreamTools;
-  readonly #streams = new Set<Subscription | Notifications>();
+  readonly #env: Environment;
   readonly #timeoutMs: number;
-  readonly #environment: Environment;
+  readonly #tools: StreamTools;
+  readonly #publisher: Publisher;
   #closing: Promise<void> | undefined;
 
   /** Use `connect`. */
-  constructor(where: Endpoints, outside: Environment, options: ConnectOptions) {
-    this.#environment = outside;
+  constructor(env: Environment, where: Endpoints, options: ConnectOptions) {
+    this.#env = env;
     this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
-    this.#http = new HttpSide(where.httpUrl, outside);
-    const onStatus: ConnectOptions["onStatus"] = (status) => {
-      if (status.state === "closed") this.#publisher.close(status.error ?? closed());
-      options.onStatus?.(status);
-    };
-    this.#link = new Link(where, outside, this.#http, { ...options, onStatus });
-    this.#publisher = new Publisher(this.#link, options, this.#timeoutMs);
-    this.#settler = new Settler(this.#link, this.#http, this.#timeoutMs);
-    this.#tools = { link: this.#link, http: this.#http, settler: this.#settler };
+    const http = new HttpSide(where.httpUrl, env);
+    const link = new Link(env, where, http, options);
+    this.#tools = { link, http, settler: new Settler(link, http, this.#timeoutMs), streams: new Set() };
+    this.#publisher = new Publisher(link, options, this.#timeoutMs);
+    link.connect();
   }
 
   /** The epoch of the store that the server has, as of the last connection; undefined before the first. */
   get epoch(): string | undefined {
-    return this.#link.epoch;
-  }
-
-  /** Begins to connect; `connect()` does it. */
-  open(): void {
-    this.#link.connect();
+    return this.#tools.link.epoch;
   }
 
   /**
@@ -85,7 +76,7 @@ export class Mts {
    * @throws MtsError `connection_refused` (or the server's own code), `timed_out`, `aborted`, `closed`
    */
   async connected(options: CallOptions = {}): Promise<void> {
-    await within(this.#environment, this.#bounds(options), (signal) => this.#link.session(signal));
+    await within(this.#env, this.#bounds(options), (signal) => this.#tools.link.session(signal));
   }
 
   /**
@@ -113,8 +104,8 @@ export class Mts {
       throw new MtsError("too_many_messages", `A batch has at most ${batchMessagesMax} messages.`);
     }
     return Promise.all(
-      messages.map(({ subject, body, ...rest }) =>
-        this.publish(subject, body, { ...rest, ...options }).catch(toMtsError),
+      messages.map((message) =>
+        this.publish(message.subject, message.body, { ...message, ...options }).catch(toMtsError),
       ),
     );
   }
@@ -125,87 +116,80 @@ export class Mts {
    * ```ts
    * for await (const m of mts.subscribe("sensors.>", { from: "first" })) console.log(m.subject, m.sequence, m.text());
    * ```
-   * @throws MtsError `invalid_parameter`, `closed`; the iterator: `invalid_filter`, `epoch_changed`, `aborted` …
+   * @throws MtsError `invalid_parameter`; the iterator: `invalid_filter`, `epoch_changed`, `aborted`, `closed` …
    */
   subscribe(filter: string, options: SubscribeOptions = {}): Subscription {
-    return this.#stream(new Subscription(this.#tools, filter, options, (stream) => this.#streams.delete(stream)));
+    return new Subscription(this.#tools, filter, options);
   }
 
   /** The latest sequence of every subject that matches and moves; hints, coalesced, never backwards. */
   notify(filter: string, options: NotifyOptions = {}): Notifications {
-    return this.#stream(new Notifications(this.#tools, filter, options, (stream) => this.#streams.delete(stream)));
+    return new Notifications(this.#tools, filter, options);
   }
 
   /** A page of messages, under a consumer's name or from a position. @throws MtsError */
-  async fetch(options: FetchOptions): Promise<Page> {
-    const { subject, consumer, from, limit, maxBytes, waitMs, autoAck } = options;
-    const request = {
-      op: "fetch",
-      subject,
-      consumer,
-      from: from === undefined ? undefined : wireFrom(from),
-      limit,
-      max_bytes: maxBytes,
-      wait_ms: waitMs,
-      auto_ack: autoAck,
-    };
-    const bounds = this.#bounds({ ...options, timeoutMs: options.timeoutMs ?? this.#timeoutMs + (waitMs ?? 0) });
-    const page = await this.#link.call(request, { ...bounds, repeat: autoAck !== true });
-    return this.#page(page, subject, autoAck === true ? undefined : consumer);
+  async fetch({ signal, timeoutMs, ...request }: FetchOptions): Promise<Page> {
+    const { subject, consumer, from, waitMs = 0, autoAck } = request;
+    const { link, settler } = this.#tools;
+    const { epoch, firstSequence, lastSequence, nextSequence, ...page } = await link.call<PageFrame & Page>(
+      { op: "fetch", ...request, from: wireFrom(from) },
+      { signal, timeoutMs: timeoutMs ?? this.#timeoutMs + waitMs, once: autoAck },
+    );
+    const settling = consumer && !autoAck ? settler.line(subject, consumer, epoch) : undefined;
+    const messages = page.messages.map((tuple) => new Message(tuple, settling));
+    const damaged = (page.errors ?? []).map((error) => errorFrom({ ...error, subject }));
+    return { subject, epoch, messages, damaged, firstSequence, lastSequence, nextSequence };
   }
 
   /**
-   * Acknowledges by number: `sequence` and all before it, or, on `explicit` consumers, single `sequences`. A message
-   * that came from here has `ack()`.
+   * Acknowledges by number; a message that came from here has `ack()`.
    * @throws MtsError `consumer_not_found`, `sequence_out_of_range`, `wrong_ack_mode` …
    */
-  ack(
-    subject: string,
-    consumer: string,
-    settled: { readonly sequence: number } | { readonly sequences: readonly number[] },
-    options: CallOptions = {},
-  ): Promise<Acknowledged> {
-    return this.#settler.ack(subject, consumer, settled, this.#bounds(options));
+  async ack(subject: string, consumer: string, settled: Settled, options: CallOptions = {}): Promise<Acknowledged> {
+    const frame = { op: "ack", subject, consumer, ...settled };
+    const { ackedThrough, moved } = await this.#tools.link.call<Acknowledged>(frame, this.#bounds(options));
+    return { ackedThrough, moved };
   }
 
   /** Gives leased messages of an `explicit` consumer back; they come again after `delayMs`. Answers how many will. */
-  nack(
+  async nack(
     subject: string,
     consumer: string,
     sequences: readonly number[],
     delayMs = 0,
     options: CallOptions = {},
   ): Promise<number> {
-    return this.#settler.nack(subject, consumer, sequences, delayMs, this.#bounds(options));
+    const frame = { op: "nack", subject, consumer, sequences, delayMs };
+    return (await this.#tools.link.call<{ readonly redeliver: number }>(frame, this.#bounds(options))).redeliver;
   }
 
   /** Makes a consumer. @throws MtsError `consumer_exists` when it is there with another configuration */
   putConsumer(subject: string, name: string, options: ConsumerOptions = {}): Promise<Consumer> {
-    return this.#http.putConsumer(subject, name, options);
+    return this.#tools.http.consumer("PUT", subject, name, options);
   }
 
   /** @throws MtsError `consumer_not_found` */
   consumer(subject: string, name: string): Promise<Consumer> {
-    return this.#http.consumer(subject, name);
+    return this.#tools.http.consumer("GET", subject, name);
   }
 
   /** Ends its subscriptions too. Answers the state it had. @throws MtsError `consumer_not_found` */
   deleteConsumer(subject: string, name: string): Promise<Consumer> {
-    return this.#http.deleteConsumer(subject, name);
+    return this.#tools.http.consumer("DELETE", subject, name);
   }
 
   /** How long the server takes to answer, in milliseconds. @throws MtsError */
   async ping(options: CallOptions = {}): Promise<number> {
     await this.connected(options);
-    const startMs = this.#environment.nowMs();
-    await this.#link.call({ op: "ping" }, this.#bounds(options));
-    return this.#environment.nowMs() - startMs;
+    const startMs = this.#env.nowMs();
+    await this.#tools.link.call({ op: "ping" }, this.#bounds(options));
+    return this.#env.nowMs() - startMs;
   }
 
   /**
    * Ends all subscriptions, waits for publishes and acknowledgements that are under way, and closes the connection.
    * What is not answered by then fails: `outcome_unknown` when it was sent, `closed` when not.
-   * @param timeoutMs how long it may wait; default 5000
+   * @param options `timeoutMs`: how long it may wait; default 5000
    */
   close({ timeoutMs = closeMsDefault }: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(timeoutMs);
@@ -217,46 +201,19 @@ export class Mts {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    for (const stream of [...this.#streams]) stream.close();
-    const flushed = async (): Promise<void> => {
-      await Promise.all([this.#publisher.idle(), this.#settler.idle()]);
-    };
-    await new Promise<void>((resolve) => {
-      const cancel = this.#environment.after(timeoutMs, resolve);
-      void flushed().finally(() => {
-        cancel();
-        resolve();
-      });
-    });
-    this.#link.close();
+    const { link, settler, streams } = this.#tools;
+    for (const stream of streams) stream.close();
+    const flushed = (): Promise<unknown> => Promise.all([this.#publisher.idle(), settler.idle()]);
+    // What did not get through in time is told so by the end of the link.
+    await within(this.#env, { timeoutMs }, (signal) => Promise.race([flushed(), untilAborted(signal)]));
+    link.close();
   }
 
-  #stream<T extends Subscription | Notifications>(stream: T): T {
-    if (this.#closing !== undefined) {
-      stream.close();
-      throw closed();
-    }
-    this.#streams.add(stream);
-    return stream;
-  }
-
-  #bounds({ signal, timeoutMs = this.#timeoutMs }: CallOptions): CallBounds {
+  #bounds({ signal, timeoutMs = this.#timeoutMs }: CallOptions): {
+    signal: AbortSignal | undefined;
+    timeoutMs: number;
+  } {
     return { signal, timeoutMs };
-  }
-
-  #page(page: Frame, subject: string, consumer: string | undefined): Page {
-    const epoch = textField(page, "epoch");
-    const settling = consumer === undefined ? undefined : this.#settler.line(subject, consumer, epoch);
-    const errors = page["errors"];
-    return {
-      subject,
-      epoch,
-      messages: tuples(page).map((tuple) => new Message(tuple, settling)),
-      damaged: Array.isArray(errors) ? errors.filter(isFrame).map((error) => errorFrom({ ...error, subject })) : [],
-      firstSequence: integerField(page, "first_sequence"),
-      lastSequence: integerField(page, "last_sequence"),
-      nextSequence: integerField(page, "next_sequence"),
-    };
   }
 }
 
@@ -272,12 +229,6 @@ export class Mts {
  */
 export const connect = (url: string | URL, options: ConnectOptions = {}): Mts => {
   const { webSocket, fetch } = options;
-  const outside = environment({
-    ...options.environment,
-    ...(webSocket && { webSocket }),
-    ...(fetch && { fetch }),
-  });
-  const mts = new Mts(endpoints(url), outside, options);
-  mts.open();
-  return mts;
+  const env = environment({ ...options.environment, ...(webSocket && { webSocket }), ...(fetch && { fetch }) });
+  return new Mts(env, endpoints(url), options);
 };

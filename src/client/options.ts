@@ -16,7 +16,7 @@ export type Status =
   /** The server has another store than before. Subscriptions are told by themselves. */
   | { readonly state: "epoch_changed"; readonly error: EpochChangedError }
   /** The end: `close()`, or a server that does not want this client (then with the error). */
-  | { readonly state: "closed"; readonly error?: MtsError };
+  | { readonly state: "closed"; readonly error?: MtsError | undefined };
 
 /** For `connect`. */
 export interface ConnectOptions {

@@ -6,14 +6,13 @@
  * @module
  */
 import { contentOf } from "./body.ts";
-import { aborted, errorFrom, MtsError } from "./errors.ts";
+import { aborted, errorFrom, type MtsError, outcomeUnknown, overloaded, timedOut } from "./errors.ts";
 import { Fifo } from "./fifo.ts";
 import type { Link } from "./link.ts";
-import type { MsgpackWriter } from "./msgpack-writer.ts";
 import type { Body, ConnectOptions, PublishOptions, Receipt } from "./options.ts";
-import { timedOut } from "./scope.ts";
+import { onAbort } from "./scope.ts";
 import type { Session } from "./session.ts";
-import { assertWellFormed, type Frame, isFrame, listField, receiptFrom } from "./wire.ts";
+import { type Fields, isMap } from "./wire.ts";
 
 const MiB = 1024 * 1024;
 const inFlightDefault = 4096;
@@ -26,355 +25,265 @@ const joinCountMax = 256;
 const joinBytesMax = 240 * 1024;
 /** About what surrounds a body. */
 const overheadBytes = 128;
-/** Settled publishes that may stay in the line. */
-const compactMin = 1024;
+/** How often deadlines are looked at: publishes come too fast for a timer each. */
+const sweepMs = 50;
 
 /** One publish until it is settled. */
 interface Entry {
-  readonly subject: string;
-  readonly data: string | Uint8Array;
-  readonly headers: Readonly<Record<string, string>> | undefined;
-  readonly messageId: string | undefined;
+  /** Names of the wire. */
+  readonly fields: Fields;
   /** The id is the SDK's own: a duplicate can only be its own repetition. */
   readonly ownId: boolean;
-  readonly expectedLast: number | undefined;
   readonly bytes: number;
   readonly deadlineMs: number;
-  readonly timeoutMs: number;
-  readonly resolve: (receipt: Receipt) => void;
-  readonly reject: (error: MtsError) => void;
+  resolve(receipt: Receipt): void;
+  reject(error: MtsError): void;
   /** It may be stored. */
   sent: boolean;
-  settled: boolean;
-  forget: (() => void) | undefined;
+  done: boolean;
 }
 
 /** All publishes of one client. */
 export class Publisher {
   /** Never sent, or to be sent again; in order. */
   readonly #unsent = new Fifo<Entry>();
-  /** Sent and not answered, by request; in order. */
-  readonly #inFlight = new Map<number, readonly Entry[]>();
-  readonly #deadlined = new Set<Entry>();
+  /** Sent and not answered, frame by frame; in order. */
+  readonly #inFlight = new Set<readonly Entry[]>();
+  readonly #link: Link;
+  readonly #options: ConnectOptions;
+  readonly #timeoutMs: number;
   readonly #idPrefix: string;
   #ids = 0;
+  /** Where publishes are taken now. */
   #session: Session | undefined;
   #inFlightCount = 0;
   #inFlightBytes = 0;
+  /** Not settled. */
   #count = 0;
   #bytes = 0;
   #scheduled = false;
-  #sweepAtMs = Number.POSITIVE_INFINITY;
-  #cancelSweep: () => void = () => undefined;
+  #sweeping = false;
   #idle: (() => void)[] = [];
-  #end: MtsError | undefined;
 
-  constructor(
-    private readonly link: Link,
-    private readonly options: ConnectOptions,
-    private readonly timeoutMs: number,
-  ) {
-    this.#idPrefix = `${link.environment.uniqueName()}-`;
-    link.onSession.add((session) => this.#start(session));
+  constructor(link: Link, options: ConnectOptions, timeoutMs: number) {
+    this.#link = link;
+    this.#options = options;
+    this.#timeoutMs = timeoutMs;
+    this.#idPrefix = `${link.env.uniqueName()}-`;
+    link.onSession = (session) => {
+      this.#session = session;
+      // Runs before the next session can be there: that one begins with a pause.
+      void session.ended.then(() => this.#lost());
+      this.#flush();
+    };
+    link.onEnd = (error) => this.#close(error);
   }
 
-  /** Publishes not settled. */
-  get size(): number {
-    return this.#count;
-  }
-
-  publish(subject: string, body: Body, options: PublishOptions = {}): Promise<Receipt> {
-    return new Promise((resolve, reject) => {
-      // Thrown errors reject: an executor's do.
-      this.#add(this.#entry(subject, body, options, resolve, reject), options.signal);
-    });
+  publish(subject: string, body: Body, options: PublishOptions): Promise<Receipt> {
+    // What the executor throws rejects.
+    return new Promise((resolve, reject) => this.#add(subject, body, options, resolve, reject));
   }
 
   /** Resolves when nothing is waiting. */
   idle(): Promise<void> {
-    if (this.#count === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#tellIdle();
+    });
   }
 
-  /** Fails what waits and everything that comes. */
-  close(error: MtsError): void {
-    this.#end = error;
-    const waiting = [...[...this.#inFlight.values()].flat(), ...this.#unsent.drain()];
-    this.#inFlight.clear();
-    for (const entry of waiting) this.#reject(entry, entry.sent ? outcomeUnknown(entry, error) : error);
-    this.#cancelSweep();
-  }
-
-  #entry(
+  #add(
     subject: string,
     body: Body,
-    options: PublishOptions,
+    { messageId, expectedLast, signal, timeoutMs = this.#timeoutMs, ...rest }: PublishOptions,
     resolve: (receipt: Receipt) => void,
     reject: (error: MtsError) => void,
-  ): Entry {
-    if (this.#end !== undefined) throw this.#end;
-    if (options.signal?.aborted === true) throw aborted(options.signal.reason);
-    assertWellFormed(subject, "subject");
-    assertWellFormed(options.messageId ?? "", "message_id");
-    const { data, headers } = contentOf(body, options);
+  ): void {
+    if (this.#link.end) throw this.#link.end;
+    if (signal?.aborted) throw aborted(signal);
+    const { data, headers } = contentOf(body, rest);
     const bytes = data.length + overheadBytes;
-    const { queuedMax = queuedDefault, queuedBytesMax = queuedBytesDefault, messageIds = true } = this.options;
+    const { queuedMax = queuedDefault, queuedBytesMax = queuedBytesDefault, messageIds = true } = this.#options;
     if (this.#count > 0 && (this.#count >= queuedMax || this.#bytes + bytes > queuedBytesMax)) {
-      throw new MtsError("overloaded", "Too many publishes wait for their answers; wait for some first.", true);
+      throw overloaded("publishes");
     }
-    const ownId = options.messageId === undefined && messageIds;
-    const timeoutMs = options.timeoutMs ?? this.timeoutMs;
-    return {
-      subject,
-      data,
-      headers,
-      messageId: ownId ? this.#idPrefix + (this.#ids++).toString(36) : options.messageId,
+    const ownId = messageId === undefined && messageIds;
+    const id = ownId ? this.#idPrefix + (this.#ids++).toString(36) : messageId;
+    const entry: Entry = {
+      fields: { subject, data, headers, message_id: id, expected_last_sequence: expectedLast },
       ownId,
-      expectedLast: options.expectedLast,
       bytes,
-      deadlineMs: this.link.environment.nowMs() + timeoutMs,
-      timeoutMs,
+      deadlineMs: this.#link.env.nowMs() + timeoutMs,
       resolve,
       reject,
       sent: false,
-      settled: false,
-      forget: undefined,
+      done: false,
     };
+    if (signal) {
+      const forget = onAbort(signal, () => this.#reject(entry, aborted(signal)));
+      entry.resolve = (receipt) => {
+        forget();
+        resolve(receipt);
+      };
+      entry.reject = (error) => {
+        forget();
+        reject(error);
+      };
+    }
+    this.#count++;
+    this.#bytes += bytes;
+    this.#unsent.push(entry);
+    this.#sweepLater();
+    this.#flushLater();
   }
 
-  #add(entry: Entry, signal: AbortSignal | undefined): void {
-    this.#count++;
-    this.#bytes += entry.bytes;
-    this.#unsent.push(entry);
-    if (signal !== undefined) {
-      const abort = (): void => this.#reject(entry, aborted(signal.reason));
-      signal.addEventListener("abort", abort);
-      entry.forget = () => signal.removeEventListener("abort", abort);
-    }
-    if (entry.deadlineMs !== Number.POSITIVE_INFINITY) {
-      this.#deadlined.add(entry);
-      this.#sweepBy(entry.deadlineMs);
-    }
+  #flushLater(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
+    // Everything of this tick goes along.
     queueMicrotask(() => {
       this.#scheduled = false;
       this.#flush();
     });
   }
 
-  #start(session: Session): void {
-    this.#session = session;
-    // Runs before the next session can be there: that one begins with a pause.
-    void session.ended.then(() => this.#lost());
-    this.#flush();
-  }
-
   /** What was not answered goes to the front, in its order. */
   #lost(): void {
     this.#session = undefined;
-    const again = [...this.#inFlight.values()].flat();
+    const again = [...this.#inFlight].flat();
     this.#inFlight.clear();
     this.#inFlightCount = 0;
     this.#inFlightBytes = 0;
-    for (const entry of again) {
-      if (entry.sent && entry.messageId === undefined) this.#reject(entry, outcomeUnknown(entry));
-    }
-    this.#unsent.unshift(again.filter(({ settled }) => !settled));
+    for (const entry of again) if (entry.sent && !messageIdOf(entry)) this.#reject(entry, unknownOutcome(entry));
+    this.#unsent.unshift(again.filter(({ done }) => !done));
   }
 
   #flush(): void {
-    const session = this.#session;
-    while (session?.open === true) {
+    while (this.#session?.open) {
       const run = this.#takeRun();
       if (run.length === 0) return;
-      this.#send(session, run);
+      this.#send(this.#session, run);
     }
   }
 
   /** The next messages that go into one frame; none when the window is full or nothing is there. */
   #takeRun(): readonly Entry[] {
-    const { inFlightMax = inFlightDefault, inFlightBytesMax = inFlightBytesDefault } = this.options;
+    const { inFlightMax = inFlightDefault, inFlightBytesMax = inFlightBytesDefault } = this.#options;
     const run: Entry[] = [];
-    let bytes = 0;
-    for (let entry = this.#unsent.peek(); entry !== undefined; entry = this.#unsent.peek()) {
-      if (entry.settled) {
-        this.#unsent.shift();
-        continue;
+    let joined = 0;
+    for (let entry = this.#unsent.peek(); entry; entry = this.#unsent.peek()) {
+      const { bytes, done } = entry;
+      if (!done) {
+        if (run.length > 0 && (run.length >= joinCountMax || joined + bytes > joinBytesMax)) break;
+        const room = this.#inFlightCount < inFlightMax && this.#inFlightBytes + bytes <= inFlightBytesMax;
+        if (this.#inFlightCount > 0 && !room) break;
+        run.push(entry);
+        joined += bytes;
+        this.#inFlightCount++;
+        this.#inFlightBytes += bytes;
       }
-      if (run.length >= joinCountMax || (run.length > 0 && bytes + entry.bytes > joinBytesMax)) break;
-      if (this.#inFlightCount >= inFlightMax) break;
-      if (this.#inFlightCount > 0 && this.#inFlightBytes + entry.bytes > inFlightBytesMax) break;
       this.#unsent.shift();
-      run.push(entry);
-      bytes += entry.bytes;
-      this.#inFlightCount++;
-      this.#inFlightBytes += entry.bytes;
     }
     return run;
   }
 
   #send(session: Session, run: readonly Entry[]): void {
-    const id = session.expect({
-      reply: (frame) => this.#answered(id, run, frame),
-      // `#lost` sees to all of them together, in their order.
-      lost: () => undefined,
-    });
-    this.#inFlight.set(id, run);
-    const writer = session.begin();
-    const [first] = run;
-    if (first !== undefined && run.length === 1) writePublish(writer, id, first);
-    else writeBatch(writer, id, run);
-    if (writer.length > session.welcome.frameBytesMax) {
+    const messages = run.map(({ fields }) => fields);
+    const frame = session.encode(
+      run.length === 1 ? { op: "publish", ...messages[0] } : { op: "publish_batch", messages },
+    );
+    this.#inFlight.add(run);
+    if (frame.length > (session.welcome?.maxFrameBytes ?? Infinity)) {
       // The server would close the connection, and again after every repetition.
-      this.#answered(id, run, tooLarge(session));
+      this.#answered(run, { op: "error", code: "body_too_large", detail: "It does not fit into a frame." });
       return;
     }
     for (const entry of run) entry.sent = true;
-    session.transmit();
+    // When the connection ends before, `#lost` sees to all of them together, in their order.
+    session.transmit(frame, { reply: (answer) => this.#answered(run, answer) });
   }
 
-  #answered(id: number, run: readonly Entry[], frame: Frame): void {
-    this.#inFlight.delete(id);
-    for (const { bytes } of run) {
-      this.#inFlightCount--;
-      this.#inFlightBytes -= bytes;
-    }
+  #answered(run: readonly Entry[], answer: Fields): void {
+    this.#inFlight.delete(run);
+    const results = answer["results"] as readonly Fields[] | undefined;
     const refused: Entry[] = [];
-    const results = frame["op"] === "published_batch" ? listField(frame, "results") : [frame];
     for (const [index, entry] of run.entries()) {
-      const result = results[Math.min(index, results.length - 1)];
-      if (!this.#settle(entry, isFrame(result) ? result : {})) refused.push(entry);
+      this.#inFlightCount--;
+      this.#inFlightBytes -= entry.bytes;
+      if (!this.#settle(entry, results?.[index] ?? answer)) refused.push(entry);
     }
-    if (refused.length > 0) this.#hold(id, refused);
+    if (refused.length > 0) {
+      // They keep their place, and no further ones are sent: they would be refused too.
+      this.#inFlight.add(refused);
+      this.#session = undefined;
+    }
     this.#flush();
   }
 
   /** False when the server did not take it because it stops: then it waits for the next connection. */
-  #settle(entry: Entry, result: Frame): boolean {
+  #settle(entry: Entry, result: Fields): boolean {
     const failure = result["op"] === "error" ? result : result["error"];
-    if (!isFrame(failure)) {
-      this.#resolve(entry, receiptFrom(result));
-      return true;
+    if (isMap(failure)) {
+      entry.sent = failure["code"] !== "shutting_down";
+      if (entry.sent) this.#reject(entry, errorFrom({ ...failure, message_id: messageIdOf(entry) }));
+      return entry.sent;
     }
-    const { op: _op, id: _id, ...fields } = failure;
-    if (fields["code"] === "shutting_down") return false;
-    this.#reject(entry, errorFrom(entry.messageId === undefined ? fields : { ...fields, message_id: entry.messageId }));
+    const { subject, sequence, timestamp, duplicate } = result as unknown as Receipt;
+    if (this.#finish(entry)) entry.resolve({ subject, sequence, timestamp, duplicate: duplicate && !entry.ownId });
     return true;
-  }
-
-  /** Keeps the place of refused publishes, and sends no further ones: they would be refused too. */
-  #hold(id: number, refused: readonly Entry[]): void {
-    for (const entry of refused) entry.sent = false;
-    this.#session = undefined;
-    this.#inFlight.set(id, refused);
-  }
-
-  #resolve(entry: Entry, receipt: Receipt): void {
-    if (!this.#finish(entry)) return;
-    entry.resolve(entry.ownId && receipt.duplicate ? { ...receipt, duplicate: false } : receipt);
   }
 
   #reject(entry: Entry, error: MtsError): void {
     if (this.#finish(entry)) entry.reject(error);
   }
 
+  /** False when it is settled already. */
   #finish(entry: Entry): boolean {
-    if (entry.settled) return false;
-    entry.settled = true;
-    entry.forget?.();
-    this.#deadlined.delete(entry);
+    if (entry.done) return false;
+    entry.done = true;
     this.#count--;
     this.#bytes -= entry.bytes;
-    // Without a connection nobody else takes settled ones out of the line.
-    if (this.#unsent.size > 2 * this.#count + compactMin) {
-      this.#unsent.unshift(this.#unsent.drain().filter(({ settled }) => !settled));
-    }
-    if (this.#count === 0) {
-      for (const resolve of this.#idle.splice(0)) resolve();
-    }
+    this.#tellIdle();
     return true;
   }
 
-  /** One timer for all: publishes come too fast for one each. */
-  #sweepBy(deadlineMs: number): void {
-    if (deadlineMs >= this.#sweepAtMs) return;
-    this.#cancelSweep();
-    this.#sweepAtMs = deadlineMs;
-    const { environment } = this.link;
-    this.#cancelSweep = environment.after(Math.max(0, deadlineMs - environment.nowMs()), () => this.#sweep(), true);
+  #tellIdle(): void {
+    if (this.#count === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #sweepLater(): void {
+    if (this.#sweeping || this.#count === 0) return;
+    this.#sweeping = true;
+    this.#link.env.after(
+      sweepMs,
+      () => {
+        this.#sweeping = false;
+        this.#sweep();
+        this.#sweepLater();
+      },
+      true,
+    );
   }
 
   #sweep(): void {
-    this.#sweepAtMs = Number.POSITIVE_INFINITY;
-    const nowMs = this.link.environment.nowMs();
-    let nextMs = Number.POSITIVE_INFINITY;
-    for (const entry of this.#deadlined) {
-      if (entry.deadlineMs > nowMs) nextMs = Math.min(nextMs, entry.deadlineMs);
-      else this.#reject(entry, entry.sent ? outcomeUnknown(entry) : timedOut(entry.timeoutMs));
+    const nowMs = this.#link.env.nowMs();
+    const unsent = this.#unsent.drain();
+    for (const entry of [...[...this.#inFlight].flat(), ...unsent]) {
+      if (entry.deadlineMs <= nowMs) this.#reject(entry, entry.sent ? unknownOutcome(entry) : timedOut());
     }
-    this.#sweepBy(nextMs);
+    // Without a connection nobody else takes settled ones out of the line.
+    this.#unsent.unshift(unsent.filter(({ done }) => !done));
+  }
+
+  #close(error: MtsError): void {
+    for (const entry of [...[...this.#inFlight].flat(), ...this.#unsent.drain()]) {
+      this.#reject(entry, entry.sent ? unknownOutcome(entry, error) : error);
+    }
   }
 }
 
-/** It was sent and may be stored. `fields.message_id`, where there is one, makes a repetition safe. */
-const outcomeUnknown = ({ messageId }: Entry, cause?: MtsError): MtsError =>
-  new MtsError(
-    "outcome_unknown",
-    "There was no answer to the publish; it may be stored.",
-    true,
-    messageId === undefined ? {} : { message_id: messageId },
-    cause,
-  );
+const messageIdOf = ({ fields }: Entry): unknown => fields["message_id"];
 
-const tooLarge = (session: Session): Frame => ({
-  op: "error",
-  code: "body_too_large",
-  detail: `The message does not fit into a frame of ${session.welcome.frameBytesMax} bytes.`,
-  retryable: false,
-});
-
-const writePublish = (writer: MsgpackWriter, id: number, entry: Entry): void => {
-  writer.mapHead(2 + fieldCount(entry));
-  writer.string("op");
-  writer.string("publish");
-  writer.string("id");
-  writer.number(id);
-  writeFields(writer, entry);
-};
-
-const writeBatch = (writer: MsgpackWriter, id: number, run: readonly Entry[]): void => {
-  writer.mapHead(3);
-  writer.string("op");
-  writer.string("publish_batch");
-  writer.string("id");
-  writer.number(id);
-  writer.string("messages");
-  writer.arrayHead(run.length);
-  for (const entry of run) {
-    writer.mapHead(fieldCount(entry));
-    writeFields(writer, entry);
-  }
-};
-
-const fieldCount = ({ headers, messageId, expectedLast }: Entry): number =>
-  2 + Number(headers !== undefined) + Number(messageId !== undefined) + Number(expectedLast !== undefined);
-
-const writeFields = (writer: MsgpackWriter, entry: Entry): void => {
-  writer.string("subject");
-  writer.string(entry.subject);
-  writer.string("data");
-  writer.value(entry.data);
-  if (entry.headers !== undefined) {
-    writer.string("headers");
-    writer.value(entry.headers);
-  }
-  if (entry.messageId !== undefined) {
-    writer.string("message_id");
-    writer.string(entry.messageId);
-  }
-  if (entry.expectedLast !== undefined) {
-    writer.string("expected_last_sequence");
-    writer.number(entry.expectedLast);
-  }
-};
+/** `fields.message_id`, where there is one, makes a repetition safe. */
+const unknownOutcome = (entry: Entry, cause?: MtsError): MtsError =>
+  outcomeUnknown({ message_id: messageIdOf(entry) }, cause);

@@ -31,3 +31,7 @@ export const within = async <T>(
     forget();
   }
 };
+
+/** Only for signals of `within`: it is not taken back. */
+export const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => onAbort(signal, () => resolve()));

@@ -135,7 +135,7 @@ export class Session {
         reply: (answer) => {
           forget();
           if (answer["op"] === "error") reject(errorFrom(answer));
-          else if (wanted) resolve(fromWire<T>(answer));
+          else if (wanted) resolve(fromWire(answer) as T);
           else if (push) this.unsubscribe(answer["sid"]);
         },
         lost: () => {
@@ -194,7 +194,7 @@ export class Session {
 
   #begin(frame: Fields): void {
     if (frame["op"] !== "welcome") throw protocolError("something before its welcome");
-    this.welcome = fromWire<Welcome>(frame);
+    this.welcome = fromWire(frame) as Welcome;
     this.#listen(this.#options.heartbeatMs ?? this.welcome.heartbeatMs);
     this.#options.onWelcome(this);
   }

@@ -57,7 +57,7 @@ export class Settler {
     };
     const run = async (): Promise<void> => {
       // What is settled in the same tick goes along.
-      await undefined;
+      await Promise.resolve();
       while (rounds.size > 0) {
         const now = [...rounds];
         rounds = new Map();

@@ -9,7 +9,7 @@ import { Inbox } from "./inbox.ts";
 import type { Link } from "./link.ts";
 import type { NotifyOptions } from "./options.ts";
 import { Positions } from "./positions.ts";
-import { onAbort } from "./scope.ts";
+import { onAbort, untilAborted, within } from "./scope.ts";
 import type { Session } from "./session.ts";
 import type { Settler } from "./settler.ts";
 import { Start } from "./start.ts";
@@ -131,14 +131,9 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   #pause(attempt: number): Promise<void> {
-    const { env, pauseMs } = { env: this.tools.link.env, pauseMs: this.tools.link.pauseMs(attempt) };
-    return new Promise((resolve) => {
-      const cancel = env.after(pauseMs, resolve);
-      onAbort(this.stopping.signal, () => {
-        cancel();
-        resolve();
-      });
-    });
+    const { env } = this.tools.link;
+    const bounds = { signal: this.stopping.signal, timeoutMs: this.tools.link.pauseMs(attempt) };
+    return within(env, bounds, untilAborted);
   }
 
   /**

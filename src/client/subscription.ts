@@ -44,7 +44,9 @@ export class Subscription extends Stream<Message> {
   readonly #wildcard: boolean;
   readonly #consumer: string | undefined;
   readonly #onDamaged: ((error: MtsError) => void) | undefined;
-  /** Gives credit where it is attached. */
+  /** Where it is attached, or about to be. */
+  #session: Session | undefined;
+  /** Gives credit there. */
   #give: ((messages: number) => void) | undefined;
   /** Each push is a lease: what comes again is meant to. */
   #leases = false;
@@ -70,7 +72,7 @@ export class Subscription extends Stream<Message> {
     const untaken = this.inbox.cancel();
     if (this.#leases) for (const message of untaken) void message.nack();
     super.close();
-    this.#window.reset();
+    this.#detach();
   }
 
   #grant(): void {
@@ -82,8 +84,8 @@ export class Subscription extends Stream<Message> {
 
   protected override async attach(session: Session): Promise<void> {
     const consumer = this.#consumer;
-    this.#window.reset();
-    this.#settling = consumer && this.tools.settler.line(this.filter, consumer, this.epoch ?? "");
+    this.#session = session;
+    this.#settling = consumer ? this.tools.settler.line(this.filter, consumer, this.epoch ?? "") : undefined;
     // Where something must be looked into first, credit comes after that.
     const atOnce = !consumer && !(this.#wildcard && (this.placed || this.start.isMoment));
     const credit = atOnce ? this.#window.free : 0;
@@ -95,8 +97,13 @@ export class Subscription extends Stream<Message> {
         this.#grant();
       });
     } finally {
-      this.#give = undefined;
+      this.#detach();
     }
+  }
+
+  #detach(): void {
+    this.#give = this.#session = undefined;
+    this.#window.reset();
   }
 
   #from(): number | string {
@@ -124,7 +131,8 @@ export class Subscription extends Stream<Message> {
   /** One message that cannot be read; those behind it come. */
   #damaged(frame: Fields): void {
     const error = errorFrom({ subject: this.filter, ...frame });
-    if (!this.#leases && !this.positions.admit(String(error.fields["subject"]), Number(error.fields["sequence"]))) return;
+    if (!this.#leases && !this.positions.admit(String(error.fields["subject"]), Number(error.fields["sequence"])))
+      return;
     if (!this.#onDamaged) throw error;
     this.#onDamaged(error);
   }
@@ -155,9 +163,12 @@ export class Subscription extends Stream<Message> {
 
   async #fill(session: Session, { subject, from, through }: Gap): Promise<void> {
     for (let next = from; ; ) {
-      const limit = await this.#window.reserve(() => session.open && !this.stopping.signal.aborted);
+      const limit = await this.#window.reserve(() => this.#session === session);
+      if (limit === 0) return;
       const request = { op: "fetch", subject, from: next, limit, maxBytes: fillBytesMax };
       const page = await session.request<PageFrame>(request, this.stopping.signal);
+      // Another fill failed, and with it the attachment: the next one fetches this again.
+      if (this.#session !== session) return;
       this.#window.returned(limit - page.messages.length);
       this.#accept(page.messages);
       for (const error of page.errors ?? []) this.#damaged({ ...error, subject });

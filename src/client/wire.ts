@@ -21,9 +21,9 @@ const renamed = (map: object, rename: (name: string) => string): Record<string, 
 export const toWire = (map: object): Record<string, unknown> =>
   renamed(map, (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
 
-/** The names of a map, not of maps in it, as the SDK has them. `T` is what the contract says of it. */
-export const fromWire = <T>(map: Fields): T =>
-  renamed(map, (name) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())) as T;
+/** The names of a map, not of maps in it, as the SDK has them. */
+export const fromWire = (map: Fields): unknown =>
+  renamed(map, (name) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
 
 /** A `from` or `start` as the wire has it. */
 export const wireFrom = (from: From | undefined): number | string | undefined =>
@@ -32,8 +32,8 @@ export const wireFrom = (from: From | undefined): number | string | undefined =>
 /** A promise, and what settles it. It need not be looked at. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
-  resolve(this: void, value: T): void;
-  reject(this: void, error: unknown): void;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** (`Promise.withResolvers` is not in Node 20.) */

@@ -115,10 +115,51 @@ export type NackOutcome =
   | { readonly status: "sequence_out_of_range"; readonly lastSequence: Sequence }
   | { readonly status: "wrong_ack_mode" };
 
+/** A place in the feed of changes; opaque, made by the store. */
+export type FeedPosition = string & { readonly __brand: "FeedPosition" };
+
+/** What changed after a position, in the order of the commits. */
+export interface ChangePage {
+  /** Where to go on. */
+  readonly position: FeedPosition;
+  /** Changes after the given position are no longer known (too many, or the store was restarted): look everywhere. */
+  readonly lost: boolean;
+  /** Newly committed messages, each told once, ascending and without a gap within a subject unless `lost`. */
+  readonly moved: readonly { readonly subject: Subject; readonly first: Sequence; readonly last: Sequence }[];
+  /** Consumers whose leases may be free or due again (a nack, an acknowledgement), or that were deleted. */
+  readonly consumers: readonly {
+    readonly subject: Subject;
+    readonly name: ConsumerName;
+    readonly deleted: boolean;
+  }[];
+  /** Deletions: messages through a sequence are gone. */
+  readonly purged: readonly { readonly subject: Subject; readonly through: Sequence }[];
+}
+
+/** How a node hears of what other nodes did. Hints: everything can be recovered from (epoch, sequence). */
+export interface ChangeFeed {
+  /** The position of now: every commit that was answered before the call lies at or before it. */
+  position(): Promise<FeedPosition>;
+  /**
+   * What came after `after`, at once when there is something, else as soon as there is, at the latest after `waitMs`
+   * with an empty page. One call that the store holds, not a timer.
+   * @throws StreamError `unavailable`
+   */
+  next(after: FeedPosition, waitMs: number, signal?: AbortSignal): Promise<ChangePage>;
+  /** Whether position `a` is at or after `b`; false for positions of two lives of the store. */
+  reached(a: FeedPosition, b: FeedPosition): boolean;
+}
+
 /** Metadata, sequences, consumers and leases. */
 export interface MetadataStore {
   /** Made when the store was created; another one means that sequences start anew. */
   readonly epoch: string;
+
+  /** The feed of a store that several nodes share; undefined when this process is the only one that writes. */
+  readonly changes?: ChangeFeed | undefined;
+
+  /** What was found damaged when it was opened, a sentence each. */
+  readonly warnings: readonly string[];
 
   /**
    * Commits messages over any number of subjects in one transaction: duplicates, expected last sequence, sequence,
@@ -185,6 +226,9 @@ export interface MetadataStore {
 
   /** Applies nacks in order in one transaction. */
   nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]>;
+
+  /** For each object of the body store, whether any stored message points into it. At most 10,000 at once. */
+  referenced(objects: readonly string[]): Promise<readonly boolean[]>;
 
   /** Resolves when the store answers; rejects with the reason when it does not. */
   ready(): Promise<void>;

@@ -27,6 +27,12 @@ export const writing = async <T>(step: Promise<T>): Promise<T> => {
   }
 };
 
+/** `unavailable`; what is a `StreamError` already stays. */
+export const readError = (thrown: unknown): StreamError =>
+  thrown instanceof StreamError
+    ? thrown
+    : new StreamError("unavailable", "The body files cannot be read; the server's log has the cause.", {}, thrown);
+
 /** Whether a failed open or read means that there is no such object. */
 export const isAbsent = (thrown: unknown): boolean => absentCodes.has(systemCode(thrown));
 

@@ -7,6 +7,9 @@ import { objectNamePattern } from "../contract.ts";
 /** Folder of files that are not objects yet. */
 export const partFolder = "tmp";
 
+/** Top folders of everything that is an object. */
+export const objectFolders: readonly string[] = ["s", "o"];
+
 /** 17 characters of 0-9a-z: milliseconds (in order until the year 5188), then 40 random bits. */
 export const sortableId = (): string => {
   const chance = crypto.getRandomValues(new Uint8Array(5)).reduce((sum, byte) => sum * 256 + byte, 0);

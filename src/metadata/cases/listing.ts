@@ -120,6 +120,18 @@ export const listingCases = ({ case: test, timed }: Cases): void => {
     });
   });
 
+  test("an object is referenced when a message points into it", async ({ store }) => {
+    await store.commit([
+      entryOf(orders, { object: "segment/1" }),
+      entryOf(invoices, { object: "segment/2" }),
+      entryOf(invoices, { object: "", length: 0 }),
+      entryOf(orders, { object: "segment/3", expectedLastSequence: 99 }),
+    ]);
+    const asked = ["segment/2", "segment/3", "segment/1", "segment/9"];
+    expect(await store.referenced(asked)).toEqual([true, false, true, false]);
+    expect(await store.referenced([])).toEqual([]);
+  });
+
   test("the store answers when asked whether it is ready, and not after it was closed", async (harness) => {
     await harness.store.ready();
     await harness.store.close();

@@ -81,6 +81,7 @@ type InsertParams = [number, number, number, string | null, number, number, numb
 export class MessageTable {
   readonly #insert: Statement<unknown, InsertParams>;
   readonly #refer: Statement<{ readonly id: number }, [string, number]>;
+  readonly #referenced: Statement<{ readonly id: number }, [string]>;
   readonly #page: Statement<MessageRow, [number, number, number]>;
   readonly #probe: Statement<{ readonly sequence: number; readonly timestamp: number }, [number, number]>;
   readonly #bytesThrough: Statement<{ readonly bytes: number }, [number, number]>;
@@ -91,6 +92,7 @@ export class MessageTable {
       `INSERT INTO objects (name, messages) VALUES (?, ?)
        ON CONFLICT (name) DO UPDATE SET messages = messages + excluded.messages RETURNING id`,
     );
+    this.#referenced = connection.prepare("SELECT id FROM objects WHERE name = ? AND messages > 0");
     this.#page = connection.prepare(
       `SELECT ${messageColumns} FROM messages m LEFT JOIN objects o ON o.id = m.object_id
        WHERE m.subject_id = ? AND m.sequence >= ? ORDER BY m.sequence LIMIT ?`,
@@ -107,6 +109,11 @@ export class MessageTable {
   /** Counts so many more messages in an object and answers its id. */
   refer(object: string, messages: number): number {
     return object === "" ? noObjectId : (this.#refer.get(object, messages)?.id ?? noObjectId);
+  }
+
+  /** Whether a message points into the object. */
+  isReferenced(object: string): boolean {
+    return this.#referenced.get(object) !== null;
   }
 
   /** @param bodyBytesThrough body bytes of the subject, this message included */

@@ -187,6 +187,10 @@ export class SqliteMetadata implements MetadataStore {
     return this.#connection.write("durable", () => requests.map((each) => giveBack(this.#tables, each, nowMs)));
   }
 
+  async referenced(objects: readonly string[]): Promise<readonly boolean[]> {
+    return this.#connection.read(() => objects.map((object) => this.#tables.messages.isReferenced(object)));
+  }
+
   async ready(): Promise<void> {
     this.#connection.touch();
   }
