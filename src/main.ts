@@ -9,7 +9,7 @@ import { frameBytesMax } from "./core/limits.ts";
 import { openDataFolder } from "./data-folder.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
-import { openStores, type StoreSeams } from "./stores.ts";
+import { openStores, type StoreSeams, type Stores } from "./stores.ts";
 import { createHttpApp } from "./transport/http/index.ts";
 import { createWsTransport } from "./transport/ws/index.ts";
 
@@ -34,25 +34,28 @@ export interface RunningServer {
  * @throws DataFolderLockedError when another server has the data folder; whatever the stores or the port refuse with
  */
 export const startServer = async (config: Config, log: Logger, seams: Seams = {}): Promise<RunningServer> => {
-  const folder = await openDataFolder(config.dataDir);
+  const held = new AsyncDisposableStack();
   try {
-    return await startOn(config, log, seams, () => folder.close());
+    const folder = await openDataFolder(config.dataDir);
+    held.defer(() => folder.close());
+    const stores = await openStores(config, seams);
+    held.defer(() => stores.bodies.close());
+    held.defer(() => stores.metadata.close());
+    for (const warning of stores.metadata.warnings) log.error("metadata_damaged", { detail: warning });
+    return await serve(config, log, stores, seams.clock ?? Date.now, () => held.disposeAsync());
   } catch (error) {
-    await folder.close();
+    await held.disposeAsync();
     throw error;
   }
 };
 
-const startOn = async (
+const serve = async (
   config: Config,
   log: Logger,
-  seams: Seams,
-  releaseFolder: () => Promise<void>,
+  { metadata, bodies }: Stores,
+  clock: () => number,
+  release: () => Promise<void>,
 ): Promise<RunningServer> => {
-  const clock = seams.clock ?? Date.now;
-  const { metadata, bodies, warnings } = await openStores(config, seams);
-  for (const warning of warnings) log.error("metadata_damaged", { detail: warning });
-
   const broker = createBroker({
     metadata,
     bodies,
@@ -62,6 +65,7 @@ const startOn = async (
       metrics.actorFailed();
       log.error("actor_failed", { error, restarts });
     },
+    onRelayFailure: (error) => log.warn("relay_failed", { error }),
     onTransaction: (messages, bytes) => metrics.transaction(messages, bytes),
   });
   const { allowedOrigins, bodyBytesMax } = config;
@@ -80,6 +84,7 @@ const startOn = async (
     metrics: () => metrics.text(),
   });
 
+  await broker.start();
   const server = Bun.serve({
     hostname: config.httpHost,
     port: config.httpPort,
@@ -109,9 +114,7 @@ const startOn = async (
       http.close();
       await Promise.race([stopped, Bun.sleep(stopMsMax / 2)]);
       await server.stop(true);
-      await metadata.close();
-      await bodies.close();
-      await releaseFolder();
+      await release();
       log.info("stopped");
     },
   };

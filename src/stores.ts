@@ -3,6 +3,7 @@
  * driver. Whoever calls holds the data folder (`data-folder.ts`) already.
  * @module
  */
+import { existsSync } from "node:fs";
 import type { BodyStore } from "./bodies/contract.ts";
 import { openFileBodies } from "./bodies/files/index.ts";
 import type { FileIo } from "./bodies/files/io.ts";
@@ -22,9 +23,11 @@ export interface StoreSeams {
 export interface Stores {
   readonly metadata: MetadataStore;
   readonly bodies: BodyStore;
-  /** What the metadata store found damaged when it was opened, a line each. */
-  readonly warnings: readonly string[];
 }
+
+/** The file of embedded metadata that is not there, so that opening would make an empty store; else undefined. */
+export const missingMetadata = ({ metadata }: Config): string | undefined =>
+  existsSync(metadata.path) ? undefined : metadata.path;
 
 /**
  * Opens both stores, or neither.
@@ -41,7 +44,6 @@ export const openStores = async (config: Config, seams: StoreSeams = {}): Promis
     return {
       metadata: seams.wrapMetadata?.(sqlite) ?? sqlite,
       bodies: seams.wrapBodies?.(files) ?? files,
-      warnings: sqlite.warnings,
     };
   } catch (error) {
     await sqlite.close();

@@ -86,8 +86,10 @@ export class Follower implements Subscription, Watcher {
     this.#pump();
   }
 
-  moved(subject: Subject, first: Sequence, last: Sequence): void {
+  moved(subject: Subject, first: Sequence, last: Sequence, inOrder: boolean): void {
     const cursor = this.#cursors.get(subject);
+    // Told out of order, an earlier message of another node may still be on its way: the feed comes with both.
+    if (cursor === undefined && !inOrder) return;
     if (cursor === undefined) this.#setCursor(subject, { next: this.startOf(first), last });
     else {
       if (last > cursor.last) cursor.last = last;

@@ -6,13 +6,17 @@
 import type { CommittedRun } from "../../actors/committer.ts";
 import type { Sequence } from "../core/message.ts";
 import { type ConsumerName, filterSubject, type Subject, type SubjectFilter } from "../core/subject.ts";
+import type { ChangePage } from "../metadata/contract.ts";
 import { type TailBounds, TailCache } from "./tail.ts";
 import { FilterTrie } from "./trie.ts";
 
 /** Wants to hear of new messages. Calls must not throw. */
 export interface Watcher {
-  /** `first` to `last` are new; there may be more before `first` that were not told of. */
-  moved(subject: Subject, first: Sequence, last: Sequence): void;
+  /**
+   * `first` to `last` are new; there may be more before `first` that were not told of. `inOrder`: told in the order of
+   * all nodes' commits, so that nothing new lies before `first` for somebody who did not know the subject yet.
+   */
+  moved(subject: Subject, first: Sequence, last: Sequence, inOrder: boolean): void;
 }
 
 /** Wants to hear of what happens to one consumer beside new messages. Calls must not throw. */
@@ -31,7 +35,14 @@ export class Hub {
   readonly #held = new Map<Subject, { doubts: number; readonly runs: CommittedRun[] }>();
   readonly #consumers = new Map<string, Set<ConsumerWatcher>>();
 
-  constructor(tailBounds: TailBounds) {
+  /**
+   * @param shared several nodes write to the store: commits of this node may come before earlier ones of others, and
+   * only the feed tells in order
+   */
+  constructor(
+    tailBounds: TailBounds,
+    private readonly shared: boolean,
+  ) {
     this.tails = new TailCache(tailBounds);
   }
 
@@ -60,8 +71,28 @@ export class Hub {
   }
 
   /** Messages that are stored but not in memory here: another node's, or a commit whose outcome was unknown. */
-  moved(subject: Subject, first: Sequence, last: Sequence): void {
-    for (const watcher of this.#watchersOf(subject)) watcher.moved(subject, first, last);
+  moved(subject: Subject, first: Sequence, last: Sequence, inOrder: boolean): void {
+    for (const watcher of this.#watchersOf(subject)) watcher.moved(subject, first, last, inOrder);
+  }
+
+  /** What the feed of a shared store told. */
+  changed(page: ChangePage): void {
+    for (const { subject, through } of page.purged) this.purged(subject, through);
+    for (const { subject, first, last } of page.moved) this.moved(subject, first, last, true);
+    for (const { subject, name, deleted } of page.consumers) {
+      if (deleted) this.consumerDeleted(subject, name);
+      else this.consumerChanged(subject, name);
+    }
+  }
+
+  /** Wakes every consumer's watchers: changes of consumers may have been missed. */
+  consumersChanged(): void {
+    for (const watchers of [...this.#consumers.values()]) for (const watcher of [...watchers]) watcher.changed();
+  }
+
+  /** Subjects and filters that are watched now. */
+  watched(): { readonly subjects: readonly Subject[]; readonly filters: readonly SubjectFilter[] } {
+    return { subjects: [...this.#exact.keys()], filters: this.#wildcards.filters() };
   }
 
   /** Tells nothing of a subject until `release`, once for every `hold`. */
@@ -73,7 +104,7 @@ export class Hub {
 
   /** Ends a hold: tells of what was found stored, then, after the last one, of what was committed meanwhile. */
   release(subject: Subject, found: { readonly first: Sequence; readonly last: Sequence } | undefined): void {
-    if (found !== undefined) this.moved(subject, found.first, found.last);
+    if (found !== undefined) this.moved(subject, found.first, found.last, !this.shared);
     const held = this.#held.get(subject);
     if (held === undefined || --held.doubts > 0) return;
     this.#held.delete(subject);
@@ -97,7 +128,7 @@ export class Hub {
     const watchers = this.#watchersOf(subject);
     if (watchers.length === 0) return;
     this.tails.append(subject, firstSequence, messages);
-    for (const watcher of watchers) watcher.moved(subject, firstSequence, lastSequence);
+    for (const watcher of watchers) watcher.moved(subject, firstSequence, lastSequence, !this.shared);
   }
 
   #watchersOf(subject: Subject): readonly Watcher[] {

@@ -5,6 +5,7 @@
 import { type ActorOptions, systemTimers, type Timers } from "../../actors/actor.ts";
 import { Committer } from "../../actors/committer.ts";
 import { ActorRegistry } from "../../actors/registry.ts";
+import { Relay } from "../../actors/relay.ts";
 import { type PublishMessage, subjectBehaviour } from "../../actors/subject.ts";
 import type { BodyStore } from "../bodies/contract.ts";
 import { VerifiedBodies } from "../bodies/verified.ts";
@@ -15,6 +16,7 @@ import type { ConsumerName, Subject } from "../core/subject.ts";
 import type {
   AckOutcome,
   AckRequest,
+  ChangeFeed,
   MetadataStore,
   NackOutcome,
   NackRequest,
@@ -36,6 +38,7 @@ import type {
 import { Doubts } from "./doubt.ts";
 import type { FollowerTools } from "./follower.ts";
 import { Hub } from "./hub.ts";
+import { lookAgain } from "./look-again.ts";
 import { Publisher } from "./publisher.ts";
 import { nextSequence, Reader } from "./reader.ts";
 import { resolveStart, Subscriber } from "./subscriber.ts";
@@ -55,6 +58,8 @@ export interface BrokerOptions {
   readonly clock?: () => number;
   /** Told of every failure of an actor. */
   onActorFailure?(error: unknown, restarts: number): void;
+  /** Told when the feed of a shared store does not answer. */
+  onRelayFailure?(error: StreamError): void;
   /** Told of every metadata transaction of publishes. */
   onTransaction?(messages: number, bytes: number): void;
 }
@@ -67,16 +72,25 @@ export interface BrokerGauges {
   readonly tailBytes: number;
 }
 
-/** Makes a broker over two stores; the caller closes the stores after `drain()`. */
-export const createBroker = (options: BrokerOptions): Broker & { gauges(): BrokerGauges } => new StreamBroker(options);
+/** A broker as its owner sees it. */
+export interface OwnedBroker extends Broker {
+  /** Begins to hear of other nodes; call it before the first request. @throws StreamError `unavailable` */
+  start(): Promise<void>;
+  gauges(): BrokerGauges;
+}
 
-class StreamBroker implements Broker {
+/** Makes a broker over two stores; the caller closes the stores after `drain()`. */
+export const createBroker = (options: BrokerOptions): OwnedBroker => new StreamBroker(options);
+
+class StreamBroker implements OwnedBroker {
   readonly epoch: string;
   readonly bodyBytesMax: number;
   readonly #metadata: MetadataStore;
   readonly #bodies: BodyStore;
   readonly #verified: VerifiedBodies;
-  readonly #hub = new Hub({ bytesMax: 32 * MiB, subjectCountMax: 8192 });
+  readonly #hub: Hub;
+  /** Only over a store that several nodes share. */
+  readonly #relay: Relay | undefined;
   readonly #committer: Committer;
   readonly #subjects: ActorRegistry<Subject, PublishMessage>;
   readonly #publisher: Publisher;
@@ -96,6 +110,8 @@ class StreamBroker implements Broker {
     this.#bodies = bodies;
     this.#timers = timers;
     this.#clock = clock;
+    this.#hub = new Hub({ bytesMax: 32 * MiB, subjectCountMax: 8192 }, metadata.changes !== undefined);
+    this.#relay = metadata.changes === undefined ? undefined : this.#relayOf(metadata.changes, options);
     this.#verified = new VerifiedBodies(bodies);
     this.#reader = new Reader(metadata, this.#verified);
     const doubts = new Doubts({ metadata, hub: this.#hub, timers, retryMs, drained: this.#drained.signal });
@@ -128,7 +144,7 @@ class StreamBroker implements Broker {
       inFlightBytesMax: Math.max(256 * MiB, 4 * bodyBytesMax),
     });
     const tools: FollowerTools = { hub: this.#hub, reader: this.#reader, timers, readCountMax: 1024, retryMs };
-    this.#subscriber = new Subscriber(metadata, tools, clock);
+    this.#subscriber = new Subscriber(metadata, tools, clock, this.#relay);
     this.#acks = new Batcher((requests) => metadata.ack(requests), 1024);
     this.#nacks = new Batcher((requests) => metadata.nack(requests), 1024);
   }
@@ -265,11 +281,31 @@ class StreamBroker implements Broker {
     return { metadata, bodies };
   }
 
+  async start(): Promise<void> {
+    await this.#relay?.start();
+  }
+
   async drain(): Promise<void> {
     this.#publisher.drain();
     this.#drained.abort();
+    await this.#relay?.stop();
     await this.#committer.drained();
     await this.#subjects.stop();
+  }
+
+  #relayOf(feed: ChangeFeed, options: BrokerOptions): Relay {
+    const timers = this.#timers;
+    const tools = { metadata: this.#metadata, hub: this.#hub, timers, retryMs, drained: this.#drained.signal };
+    return new Relay({
+      feed,
+      timers,
+      holdMs: 30_000,
+      retryMs: 100,
+      retryMsMax: 2000,
+      onChanges: (page) => this.#hub.changed(page),
+      onLost: (sinceMs) => void lookAgain(tools, sinceMs),
+      onFailure: (error) => options.onRelayFailure?.(error),
+    });
   }
 
   /** Resolves where to start once, then looks and waits. */

@@ -3,6 +3,7 @@
  * had the chance to answer. Watching begins before the heads are read, so that nothing falls between.
  * @module
  */
+import type { Relay } from "../../actors/relay.ts";
 import { StreamError } from "../core/errors.ts";
 import { ackPendingDefault, ackWaitMsDefault, pageMessagesMax } from "../core/limits.ts";
 import type { ConsumerConfig, Head, Sequence } from "../core/message.ts";
@@ -63,6 +64,7 @@ export class Subscriber {
     private readonly metadata: MetadataStore,
     private readonly tools: FollowerTools,
     private readonly nowMs: () => number,
+    private readonly relay: Relay | undefined,
   ) {}
 
   /** @throws StreamError `invalid_parameter`, `unavailable` */
@@ -76,9 +78,11 @@ export class Subscriber {
   async #start(request: SubscribeRequest, sink: SubscriptionSink): Promise<Placed | LeaseFollower> {
     const { consumer, filter } = request;
     if (consumer !== undefined) return this.#startConsumer(request, consumer, sink);
+    const subject = filterSubject(filter);
+    // What other nodes committed before now must not look new to a wildcard when the feed comes with it later.
+    if (subject === undefined) await this.relay?.caughtUp();
     const follower = this.#make(request, sink);
     try {
-      const subject = filterSubject(filter);
       if (subject !== undefined) await this.#placeSubject(follower, subject, request.from);
       // A wildcard from `new` needs no cursors: each subject starts at the first message that is told of.
       else if (request.from.kind !== "new") await this.#placeListed(follower, filter, request.from);

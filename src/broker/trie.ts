@@ -56,11 +56,26 @@ export class FilterTrie<V> {
     }
   }
 
+  /** Every filter that has a value, once. */
+  filters(): SubjectFilter[] {
+    const filters: string[] = [];
+    collect(this.#root, "", filters);
+    return filters as SubjectFilter[];
+  }
+
   /** Calls `visit` for every value whose filter matches; a value under several filters is visited for each. */
   match(subject: Subject, visit: (value: V) => void): void {
     if (this.#size > 0) walk(this.#root, subject.split("."), 0, visit);
   }
 }
+
+const collect = <V>(node: Node<V>, prefix: string, filters: string[]): void => {
+  for (const [token, child] of node.children) {
+    const filter = prefix === "" ? token : `${prefix}.${token}`;
+    if (child.values.size > 0) filters.push(filter);
+    collect(child, filter, filters);
+  }
+};
 
 const walk = <V>(node: Node<V>, tokens: readonly string[], depth: number, visit: (value: V) => void): void => {
   const token = tokens[depth];

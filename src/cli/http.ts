@@ -25,6 +25,17 @@ export const serverUrl = (given: Given, io: Io): string => {
 /** One path segment. */
 export const segment = (raw: string): string => encodeURIComponent(raw);
 
+/** What fetch throws when there was no connection at all. */
+const noConnectionCodes: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EAI_AGAIN",
+  "ConnectionRefused",
+  "FailedToOpenSocket",
+]);
+
 /** What is said when nobody answers. */
 export const unreachable = (url: string): CliFailure =>
   new CliFailure(
@@ -64,8 +75,8 @@ export class HttpApi {
     } catch (thrown) {
       if (this.#signal.aborted) throw thrown;
       const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+      if (typeof code === "string" && noConnectionCodes.has(code)) throw unreachable(this.url);
       // What the source of the body threw (a file that cannot be read any more) has a reason of its own.
-      if (code === "ConnectionRefused" || code === "FailedToOpenSocket") throw unreachable(this.url);
       if (thrown instanceof CliFailure) throw thrown;
       throw new BrokenOffError(`the request to ${this.url} broke off: ${String(thrown)}`);
     }

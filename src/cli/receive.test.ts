@@ -20,6 +20,13 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const withUrl = ([command = "", ...words]: readonly string[]): string[] => [command, "--url", server().url, ...words];
 const run = (words: readonly string[]) => runCli(withUrl(words), { cwd: folder });
 
+const send = (method: string, path: string, view: unknown) =>
+  fetch(`${server().url}${path}`, {
+    method,
+    body: JSON.stringify(view),
+    headers: { "content-type": "application/json" },
+  });
+
 interface Draft {
   readonly body: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
@@ -30,7 +37,7 @@ const publish = async (subject: string, ...drafts: readonly (string | Draft)[]):
     const { body, headers = {} } = typeof draft === "string" ? { body: draft } : draft;
     return { subject, headers, data_base64: Buffer.from(body as string).toString("base64") };
   });
-  const response = await fetch(`${server().url}/v1/messages`, { method: "POST", body: JSON.stringify({ messages }) });
+  const response = await send("POST", "/v1/messages", { messages });
   const { results } = (await response.json()) as { results: readonly { sequence?: number }[] };
   expect(results.every(({ sequence }) => sequence !== undefined)).toBe(true);
 };
@@ -39,11 +46,7 @@ const consumer = async (subject: string, name: string): Promise<Record<string, u
   (await fetch(`${server().url}/v1/subjects/${subject}/consumers/${name}`)).json() as Promise<Record<string, unknown>>;
 
 const makeExplicit = (subject: string, name: string) =>
-  fetch(`${server().url}/v1/subjects/${subject}/consumers/${name}`, {
-    method: "PUT",
-    body: JSON.stringify({ ack: "explicit" }),
-    headers: { "content-type": "application/json" },
-  });
+  send("PUT", `/v1/subjects/${subject}/consumers/${name}`, { ack: "explicit" });
 
 describe("subscribe", () => {
   test("prints JSON lines on a pipe, what is stored and what comes", async () => {
@@ -262,7 +265,7 @@ describe("subjects and info", () => {
   test("lists all subjects of a filter over many pages", async () => {
     const base = uniqueSubject("list");
     const messages = Array.from({ length: 1100 }, (_, index) => ({ subject: `${base}.${index}`, data: "12345" }));
-    await fetch(`${server().url}/v1/messages`, { method: "POST", body: JSON.stringify({ messages }) });
+    await send("POST", "/v1/messages", { messages });
     const { code, stdout } = await run(["subjects", `${base}.*`]);
     expect(code).toBe(0);
     const lines = stdout.trimEnd().split("\n");

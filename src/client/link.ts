@@ -168,8 +168,8 @@ export class Link {
     if (this.end) return;
     const attempt = ++this.#attempt;
     const delayMs = this.pauseMs(attempt);
+    this.#cancelRetry = this.env.after(delayMs, () => this.connect());
     this.#tell({ state: "reconnecting", attempt, delayMs });
-    if (!this.end) this.#cancelRetry = this.env.after(delayMs, () => this.connect());
   }
 
   /** Pause before an attempt, counted from 1: doubled each time, half of it by chance so that clients spread out. */
@@ -183,7 +183,7 @@ export class Link {
       this.#options.onStatus?.(status);
     } catch (error) {
       // The caller's own fault must show, but not break the connection.
-      void Promise.reject(error as Error);
+      void Promise.reject(error);
     }
   }
 }

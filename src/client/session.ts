@@ -124,19 +124,15 @@ export class Session {
    */
   request<T>(frame: object, signal: AbortSignal, push?: (frame: Fields) => void): Promise<T> {
     return new Promise((resolve, reject) => {
-      let wanted = true;
-      const forget = onAbort(signal, () => {
-        wanted = false;
-        reject(signal.reason as Error);
-      });
-      if (!wanted) return;
+      signal.throwIfAborted();
+      const forget = onAbort(signal, () => reject(signal.reason as Error));
       this.transmit(this.encode(toWire(frame)), {
         push,
         reply: (answer) => {
           forget();
           if (answer["op"] === "error") reject(errorFrom(answer));
-          else if (wanted) resolve(fromWire(answer) as T);
-          else if (push) this.unsubscribe(answer["sid"]);
+          else if (push && signal.aborted) this.unsubscribe(answer["sid"]);
+          else resolve(fromWire(answer) as T);
         },
         lost: () => {
           forget();

@@ -122,6 +122,8 @@ export type FeedPosition = string & { readonly __brand: "FeedPosition" };
 export interface ChangePage {
   /** Where to go on. */
   readonly position: FeedPosition;
+  /** The store's time of this page, Unix milliseconds: whatever is committed after `position` is not older. */
+  readonly nowMs: number;
   /** Changes after the given position are no longer known (too many, or the store was restarted): look everywhere. */
   readonly lost: boolean;
   /** Newly committed messages, each told once, ascending and without a gap within a subject unless `lost`. */
@@ -138,8 +140,8 @@ export interface ChangePage {
 
 /** How a node hears of what other nodes did. Hints: everything can be recovered from (epoch, sequence). */
 export interface ChangeFeed {
-  /** The position of now: every commit that was answered before the call lies at or before it. */
-  position(): Promise<FeedPosition>;
+  /** The position of now: every commit that was answered before the call lies at or before it. An empty page. */
+  now(): Promise<ChangePage>;
   /**
    * What came after `after`, at once when there is something, else as soon as there is, at the latest after `waitMs`
    * with an empty page. One call that the store holds, not a timer.

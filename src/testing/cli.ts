@@ -36,7 +36,7 @@ const environment = (extra: Readonly<Record<string, string>>): Record<string, st
 export class CliRun {
   readonly #child: Bun.Subprocess<Blob | "ignore", "pipe", "pipe">;
   readonly #ended: Promise<CliResult>;
-  #stdout: Uint8Array[] = [];
+  readonly #stdout: Uint8Array[] = [];
   #wake: () => void = () => undefined;
 
   constructor(words: readonly string[], { stdin, env = {}, cwd }: CliOptions = {}) {
@@ -59,18 +59,16 @@ export class CliRun {
 
   /** Resolves when standard output has so many lines; rejects when the process ends before. */
   async lines(count: number): Promise<readonly string[]> {
-    let isOver = false;
-    const over = this.#ended.then(() => {
-      isOver = true;
-    });
     for (;;) {
       const whole = this.stdout.split("\n").slice(0, -1);
       if (whole.length >= count) return whole.slice(0, count);
-      if (isOver) throw new Error(`it ended with ${whole.length} lines: ${(await this.#ended).stderr}`);
-      const more = new Promise<void>((resolve) => {
-        this.#wake = resolve;
+      const more = new Promise<"more">((resolve) => {
+        this.#wake = () => resolve("more");
       });
-      await Promise.race([more, over]);
+      const ended = await Promise.race([more, this.#ended]);
+      if (ended === "more") continue;
+      if (this.stdout.split("\n").length > count) continue;
+      throw new Error(`it ended with ${whole.length} lines, code ${ended.code}: ${ended.stderr}`);
     }
   }
 

@@ -2,8 +2,7 @@
  * Checks the stores of a stopped server through their contracts, whatever drivers are behind them: every subject of the
  * listing, every message of its head, every body against its checksum, every consumer's position.
  *
- * Not seen, because the contracts cannot list it: objects of the body store that no message refers to, and consumers of
- * subjects that nobody published to.
+ * Not seen, because the contracts cannot list them: consumers of subjects that nobody published to.
  * @module
  */
 import type { BodyStore } from "../../bodies/contract.ts";
@@ -14,6 +13,7 @@ import type { Envelope, Sequence, SubjectSummary } from "../../core/message.ts";
 import { parseFilter, type Subject } from "../../core/subject.ts";
 import type { MetadataStore } from "../../metadata/contract.ts";
 import { checkConsumers } from "./consumers.ts";
+import { countOrphans } from "./orphans.ts";
 import type { Report } from "./problems.ts";
 import { SubjectWalk } from "./walk.ts";
 
@@ -47,6 +47,12 @@ export const checkStores = async (stores: DoctorStores, options: CheckOptions): 
   } catch (thrown) {
     signal?.throwIfAborted();
     report.add({ code: "store_unreadable", detail: `the subjects cannot be listed: ${reasonOf(thrown)}` });
+  }
+  try {
+    await countOrphans(stores, report, signal);
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    report.add({ code: "store_unreadable", detail: `the objects cannot be listed: ${reasonOf(thrown)}` });
   }
 };
 

@@ -20,21 +20,27 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "mts-doctor-"));
   pristine = join(folder, "pristine");
   await using server = await startTestServer({ dataDir: pristine });
-  const post = (path: string, body: string | Uint8Array<ArrayBuffer>) =>
-    fetch(`${server.url}${path}`, { method: "POST", body });
+  const send = (method: string, path: string, view: unknown) =>
+    fetch(`${server.url}${path}`, {
+      method,
+      body: JSON.stringify(view),
+      headers: { "content-type": "application/json" },
+    });
   const messages = [
     ...Array.from({ length: 1200 }, (_, index) => ({ subject: "orders.eu", data: `order ${index + 1}` })),
     ...Array.from({ length: 5 }, (_, index) => ({ subject: "orders.us", data: `order ${index + 1}` })),
     ...Array.from({ length: 3 }, () => ({ subject: "gone", data: "x" })),
     { subject: "empty-body", data: "" },
   ];
-  await post("/v1/messages", JSON.stringify({ messages }));
-  await post("/v1/subjects/photos/messages", new Uint8Array(largeBytes).fill(7));
+  await send("POST", "/v1/messages", { messages });
+  await fetch(`${server.url}/v1/subjects/photos/messages`, {
+    method: "POST",
+    body: new Uint8Array(largeBytes).fill(7),
+  });
   await fetch(`${server.url}/v1/subjects/orders.us/messages?through=2`, { method: "DELETE" });
   await fetch(`${server.url}/v1/subjects/gone/messages?through=3`, { method: "DELETE" });
-  await post("/v1/subjects/orders.eu/consumers/mailer/fetch", JSON.stringify({ limit: 10, auto_ack: true }));
-  const ahead = { method: "PUT", body: JSON.stringify({ start: 9000, ack: "explicit" }) };
-  await fetch(`${server.url}/v1/subjects/photos/consumers/ahead`, ahead);
+  await send("POST", "/v1/subjects/orders.eu/consumers/mailer/fetch", { limit: 10, auto_ack: true });
+  await send("PUT", "/v1/subjects/photos/consumers/ahead", { start: 9000, ack: "explicit" });
 }, 30_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -54,9 +60,9 @@ const change = (dataDir: string, sql: string): void => {
   database.run(sql);
 };
 
-const row = <T>(dataDir: string, sql: string): T => {
+const row = (dataDir: string, sql: string): Readonly<Record<string, unknown>> => {
   using database = new Database(join(dataDir, "metadata.sqlite"));
-  return database.query<T, []>(sql).get() as T;
+  return database.query<Record<string, unknown>, []>(sql).get() ?? {};
 };
 
 interface Place {
@@ -65,12 +71,12 @@ interface Place {
 }
 
 const placeOf = (dataDir: string, subject: string, sequence: number): Place => {
-  const { name, offset } = row<{ name: string; offset: number }>(
+  const { name, offset } = row(
     dataDir,
     `SELECT o.name, m.body_offset AS offset FROM messages m JOIN objects o ON o.id = m.object_id
      JOIN subjects s ON s.id = m.subject_id WHERE s.name = '${subject}' AND m.sequence = ${sequence}`,
   );
-  return { path: join(dataDir, "bodies", name), offset };
+  return { path: join(dataDir, "bodies", String(name)), offset: Number(offset) };
 };
 
 const flip = async ({ path, offset }: Place): Promise<void> => {
@@ -95,7 +101,7 @@ const verdict = async (dataDir: string) => {
 };
 
 test("a healthy store", async () => {
-  const bytes = row<{ bytes: number }>(pristine, "SELECT sum(body_bytes - purged_bytes) AS bytes FROM subjects").bytes;
+  const bytes = Number(row(pristine, "SELECT sum(body_bytes - purged_bytes) AS bytes FROM subjects")["bytes"]);
   const { code, stdout, stderr } = await doctor(pristine);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toBe(
@@ -164,7 +170,7 @@ describe("damage is named", () => {
     const { path, offset } = placeOf(dataDir, "orders.us", 5);
     await truncate(path, offset);
     const list = await verdict(dataDir);
-    expect(list).toContainEqual(expect.objectContaining({ code: "body_damaged", subject: "orders.us", sequence: 5 }));
+    expect(list.filter(({ subject, sequence }) => subject === "orders.us" && sequence === 5)).toHaveLength(1);
     expect(list.every(({ code }) => code === "body_damaged")).toBe(true);
   });
 

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { loadConfig } from "../../config.ts";
 import type { Config } from "../../config-shape.ts";
 import { type DataFolder, DataFolderError, DataFolderLockedError, openDataFolder } from "../../data-folder.ts";
-import { openStores, type Stores } from "../../stores.ts";
+import { missingMetadata, openStores, type Stores } from "../../stores.ts";
 import { CliFailure, type Command, UsageError } from "../command.ts";
 import { count, sizeText } from "../format.ts";
 import type { Io } from "../io.ts";
@@ -30,7 +30,7 @@ must be stopped: the data folder lets in one at a time. No message is changed.
 
 Checked are, for each subject: that its messages are exactly those from the first to the last sequence of its head,
 that their times never decrease, that its sums are right, that every body is there with its SHA-256, and that its
-consumers stand where they can. Bytes in the body store that no message refers to are not looked for.
+consumers stand where they can. Objects of the body store that belong to no message are counted; they are no problem.
 
 Exits 1 and names what is wrong.`,
   operands: { min: 0, max: 0 },
@@ -64,11 +64,12 @@ const configOf = (given: Given, io: Io): Config => {
 };
 
 const lock = async (config: Config): Promise<DataFolder> => {
-  const { dataDir, metadata } = config;
+  const { dataDir } = config;
   // Opening would make them, and an empty store is always healthy.
   if (!existsSync(dataDir)) throw new CliFailure(`there is no data folder ${dataDir}; name it with --data-dir`);
-  if (!existsSync(metadata.path)) {
-    throw new CliFailure(`there is no metadata at ${metadata.path}: no server has stored anything there`);
+  const missing = missingMetadata(config);
+  if (missing !== undefined) {
+    throw new CliFailure(`there is no metadata at ${missing}: no server has stored anything there`);
   }
   try {
     return await openDataFolder(dataDir);
@@ -113,7 +114,7 @@ const check = async (config: Config, report: Report, io: Io, onProgress: () => v
     return;
   }
   try {
-    for (const warning of stores.warnings) report.add({ code: "store_warning", detail: warning });
+    for (const warning of stores.metadata.warnings) report.add({ code: "store_warning", detail: warning });
     await checkStores(stores, { report, onProgress, signal: io.stop });
   } finally {
     await Promise.allSettled([stores.metadata.close(), stores.bodies.close()]);
@@ -136,13 +137,15 @@ const writeSummary = async (report: Report, io: Io): Promise<void> => {
 };
 
 const jsonOf = (report: Report): Readonly<Record<string, unknown>> => {
-  const { subjects, messages, bytes, consumers, problems, kept, notes } = report;
+  const { subjects, messages, bytes, consumers, orphans, orphanBytes, problems, kept, notes } = report;
   return {
     healthy: problems === 0,
     subjects,
     messages,
     bytes,
     consumers,
+    orphans,
+    orphan_bytes: orphanBytes,
     problems,
     problem_list: kept,
     problem_list_complete: kept.length === problems,

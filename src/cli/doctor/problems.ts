@@ -42,6 +42,9 @@ export interface Findings {
   /** Of bodies that were read and compared. */
   bytes: number;
   consumers: number;
+  /** Objects of the body store that no message points into. */
+  orphans: number;
+  orphanBytes: number;
   /** All problems, also those that are not kept. */
   problems: number;
 }
@@ -55,6 +58,8 @@ export class Report implements Findings {
   messages = 0;
   bytes = 0;
   consumers = 0;
+  orphans = 0;
+  orphanBytes = 0;
   problems = 0;
   readonly kept: Problem[] = [];
   /** Worth knowing and not wrong. */

@@ -23,7 +23,7 @@ Every FILE is one message with the headers filename (without its folders) and co
 standard input as one message. Without a FILE standard input is read when it is not a terminal. With --lines every line
 is one message, without its \\n; empty lines too. Files are published in the order given.
 
-Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a failure nothing more is published.
+Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a failure nothing more is sent.
 
   minitoolstream publish docs.readme README.md LICENSE
   tail -F app.log | minitoolstream publish logs.app --lines --quiet`,
@@ -39,7 +39,7 @@ Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a f
     "expected-last": {
       kind: "text",
       placeholder: "N",
-      meaning: "publish only when N is the subject's last sequence; of further messages N+1 and so on",
+      meaning: "publish only when N is the subject's last sequence, the next when it is N+1 … (one at a time)",
     },
     json: { kind: "flag", meaning: "print a JSON object for each message" },
     quiet: { kind: "flag", meaning: "print nothing for what went well" },

@@ -48,7 +48,7 @@ export class Publication {
     let line = 0;
     for await (const bodies of splitLines(source.chunks())) {
       for (const body of bodies) {
-        await this.#pipeline.add(this.#draft(`${source.label}, line ${++line}`, undefined, body, headers));
+        await this.#add(this.#draft(`${source.label}, line ${++line}`, undefined, body, headers));
         view.moved(body.length + 1);
       }
     }
@@ -66,7 +66,7 @@ export class Publication {
     const { head, ended } = await readHead(chunks, bytesMax);
     if (ended || requestHeaders === undefined) {
       const body = Buffer.concat(head);
-      await this.#pipeline.add(this.#draft(source.label, source.path, body, headers));
+      await this.#add(this.#draft(source.label, source.path, body, headers));
       view.moved(body.length);
       return;
     }
@@ -77,6 +77,12 @@ export class Publication {
   /** Resolves when nothing is under way any more. @throws the first failure */
   settled(): Promise<void> {
     return this.#pipeline.drain();
+  }
+
+  async #add(draft: Draft): Promise<void> {
+    await this.#pipeline.add(draft);
+    // Its neighbour's refusal must be known before a message is sent: otherwise it would be what this one expects.
+    if (draft.expectedLast !== undefined) await this.#pipeline.drain();
   }
 
   #draft(label: string, path: string | undefined, body: Uint8Array, headers: MessageHeaders): Draft {

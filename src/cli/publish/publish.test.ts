@@ -63,10 +63,9 @@ describe("files", () => {
     await writeFile(join(folder, "small.txt"), "small");
     const { code, stdout } = await publish([subject, "small.txt", "large.bin", "small.txt", "--header", "k=größe"]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: [1, 2, 3].map((n) => `${subject} ${n}\n`).join("") });
-    const { messages } = await read(subject, "headers_only=true");
-    expect(messages.map(({ size }) => size)).toEqual([5, large.length, 5]);
-    expect(messages[1]?.sha256).toBe(sha256(large));
-    expect(messages[1]?.headers).toEqual({
+    const { messages } = await read(subject, "from=2&headers_only=true");
+    expect(messages[0]).toMatchObject({ size: large.length, sha256: sha256(large) });
+    expect(messages[0]?.headers).toEqual({
       filename: "large.bin",
       "content-type": "application/octet-stream",
       k: "größe",
@@ -158,7 +157,7 @@ describe("--lines", () => {
     expect((await publish([subject, "one.txt", "two.txt", "--lines", "--header", "h=1"])).code).toBe(0);
     const { messages } = await read(subject);
     expect(messages.map(({ data }) => data)).toEqual(["a", "", "b\r", "c", "d"]);
-    expect(messages.map(({ headers }) => headers)).toEqual(Array(5).fill({ h: "1" }));
+    expect(new Set(messages.map(({ headers }) => JSON.stringify(headers)))).toEqual(new Set(['{"h":"1"}']));
   });
 
   test("a refused line is named, and nothing after it is published under --expected-last", async () => {
