@@ -28,10 +28,9 @@ ensure_minio() {
 
 # Builds beside the place and renames into it, so that neither an interrupted nor a second build leaves half a binary.
 build_minio() {
-  local fresh
   say "Building MinIO $minio_version into .cache (once, about three minutes) ..."
   fresh=$(mktemp -d "$root/.cache/minio-new.XXXXXX") || return 1
-  trap 'rm -rf "$fresh"' EXIT
+  trap 'rm -rf "$fresh"' EXIT # of the subshell; `fresh` cannot be local, the function has ended by then
   trap 'exit 130' INT
   trap 'exit 143' TERM
   # GOOS and GOARCH of a cross-compiling caller would name another place than GOBIN; its GOFLAGS may not fit.

@@ -31,6 +31,8 @@ export interface Command {
   /** What else there is to know, for the command's own help. */
   readonly details?: string;
   readonly operands: OperandBounds;
+  /** It talks to no server. */
+  readonly isOffline?: true;
   readonly options: Readonly<Record<string, OptionSpec>>;
   /** Resolves to the exit code. @throws UsageError, CliFailure, MtsError */
   run(given: Given, io: Io): Promise<number>;

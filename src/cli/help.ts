@@ -3,7 +3,7 @@
  * @module
  */
 import type { Command, OptionSpec, ProcessCommand } from "./command.ts";
-import { commonOptions } from "./options.ts";
+import { optionsOf, urlOption } from "./options.ts";
 
 /** The list of all commands. */
 export const overview = (version: string, commands: readonly (Command | ProcessCommand)[]): string =>
@@ -17,7 +17,7 @@ export const overview = (version: string, commands: readonly (Command | ProcessC
     "",
     "Options:",
     ...columns([
-      optionLine(["url", commonOptions["url"] ?? { kind: "text", meaning: "" }]),
+      optionLine(["url", urlOption]),
       ["--help, -h", "print this text; after a command, its own"],
       ["--version", "print the version"],
     ]),
@@ -35,7 +35,7 @@ export const commandHelp = (command: Command): string =>
     ...(command.details === undefined ? [] : ["", command.details.trim()]),
     "",
     "Options:",
-    ...columns(Object.entries({ ...command.options, ...commonOptions }).map(optionLine)),
+    ...columns(Object.entries(optionsOf(command)).map(optionLine)),
     "",
   ].join("\n");
 

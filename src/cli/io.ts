@@ -94,6 +94,21 @@ export interface Io {
 /** Exit code after a second Ctrl-C, and after one that cut a command short: 128 + SIGINT. */
 export const interruptedCode = 130;
 
+/** What the work answers, unless Ctrl-C comes first: for work that may wait for something that cannot be told to end. */
+export const untilStopped = async <T>(io: Io, work: Promise<T>): Promise<T> => {
+  const stopped = Promise.withResolvers<never>();
+  const stop = (): void => stopped.reject(io.stop.reason);
+  io.stop.addEventListener("abort", stop, { once: true });
+  // Whichever is second is heard by nobody.
+  stopped.promise.catch(() => undefined);
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, stopped.promise]);
+  } finally {
+    io.stop.removeEventListener("abort", stop);
+  }
+};
+
 /** The real one. */
 export const processIo = (): Io => {
   const stop = new AbortController();

@@ -9,15 +9,19 @@ import { StreamError } from "../core/errors.ts";
 import { parseStartPosition } from "../core/start.ts";
 import { type Command, type OptionSpec, UsageError } from "./command.ts";
 
-/** Options that every command has. */
-export const commonOptions: Readonly<Record<string, OptionSpec>> = {
-  url: {
-    kind: "text",
-    placeholder: "URL",
-    meaning: "the server; default http://127.0.0.1:8000, or what MINITOOLSTREAM_URL says",
-  },
-  help: { kind: "flag", meaning: "print this text and end" },
+/** Which server. */
+export const urlOption: OptionSpec = {
+  kind: "text",
+  placeholder: "URL",
+  meaning: "the server; default http://127.0.0.1:8000, or what MINITOOLSTREAM_URL says",
 };
+
+/** All options of a command, with those that every one has. */
+export const optionsOf = ({ options, isOffline }: Command): Readonly<Record<string, OptionSpec>> => ({
+  ...options,
+  ...(isOffline !== true && { url: urlOption }),
+  help: { kind: "flag", meaning: "print this text and end" },
+});
 
 type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
 
@@ -104,7 +108,7 @@ const quoted = (word: string | undefined): string => JSON.stringify(word ?? "");
 
 const parse = (command: Command, words: readonly string[]) => {
   const options: NonNullable<ParseArgsConfig["options"]> = {};
-  for (const [name, { kind }] of Object.entries({ ...command.options, ...commonOptions })) {
+  for (const [name, { kind }] of Object.entries(optionsOf(command))) {
     options[name] =
       kind === "flag" ? { type: "boolean" } : { type: "string", ...(kind === "texts" && { multiple: true }) };
   }

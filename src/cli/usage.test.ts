@@ -24,7 +24,7 @@ describe("help", () => {
     expect(stdout).toStartWith("Usage: minitoolstream publish SUBJECT [FILE...|-]");
     for (const command of commands) {
       const text = commandHelp(command);
-      for (const option of ["url", "help", ...Object.keys(command.options)]) expect(text).toContain(`  --${option}`);
+      for (const option of ["help", ...Object.keys(command.options)]) expect(text).toContain(`  --${option}`);
       for (const line of text.split("\n")) expect(line.length).toBeLessThanOrEqual(130);
     }
     expect((await runCli(["help", "doctor"])).stdout).toStartWith("Usage: minitoolstream doctor");

@@ -183,7 +183,9 @@ export class Link {
       this.#options.onStatus?.(status);
     } catch (error) {
       // The caller's own fault must show, but not break the connection.
-      void Promise.reject(error);
+      queueMicrotask(() => {
+        throw error;
+      });
     }
   }
 }

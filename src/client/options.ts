@@ -107,7 +107,10 @@ export interface SubscribeOptions {
   readonly from?: From | undefined;
   /** Resumes after what this consumer has acknowledged; needs a filter without wildcards. */
   readonly consumer?: string | undefined;
-  /** Messages on their way or waiting here; 1 to 65,535, default 1024. Fewer when they are large (64 MiB in all). */
+  /**
+   * Messages on their way or waiting here; 1 to 65,535, default 4096, with a consumer 256 (each may be a lease whose
+   * time runs). Fewer when they are large (64 MiB in all).
+   */
   readonly credit?: number | undefined;
   /** `throw` (default): the iterator throws `EpochChangedError`. `restart`: it goes on from the first message. */
   readonly onEpochChange?: OnEpochChange | undefined;

@@ -17,7 +17,8 @@ import type { Session } from "./session.ts";
 import { Stream, type StreamTools, type Subscribed } from "./stream.ts";
 import type { Fields, Tuple } from "./wire.ts";
 
-const creditDefault = 1024;
+const creditDefault = 4096;
+const creditDefaultConsumer = 256;
 const creditMax = 65_535;
 /** Subjects that are fetched at the same time after a reconnect. */
 const fillsMax = 8;
@@ -53,7 +54,7 @@ export class Subscription extends Stream<Message> {
   #settling: Settling | undefined;
 
   constructor(tools: StreamTools, filter: string, options: SubscribeOptions) {
-    const { credit = creditDefault } = options;
+    const { consumer, credit = consumer ? creditDefaultConsumer : creditDefault } = options;
     if (!(Number.isInteger(credit) && credit > 0 && credit <= creditMax)) {
       throw invalid("credit", `must be an integer from 1 to ${creditMax}.`);
     }
@@ -63,7 +64,7 @@ export class Subscription extends Stream<Message> {
     });
     this.#window = new CreditWindow(credit);
     this.#wildcard = /[*>]/.test(filter);
-    this.#consumer = options.consumer;
+    this.#consumer = consumer;
     this.#onDamaged = options.onDamaged;
   }
 

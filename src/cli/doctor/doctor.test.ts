@@ -117,6 +117,14 @@ test("a healthy store", async () => {
   });
 });
 
+test("an object that no message points into is told, and is no problem", async () => {
+  const dataDir = await copy();
+  await Bun.write(join(dataDir, "bodies", "o", "zzzz", "zz", "zzzzzzzzzzz"), "12345");
+  const { code, stdout } = await doctor(dataDir);
+  expect(code).toBe(0);
+  expect(stdout).toContain("note: 1 object of the body store (5 bytes) belongs to no message\n");
+});
+
 test("the settings of the server say where the stores are", async () => {
   const { code } = await runCli(["doctor"], { env: { MTS_DATA_DIR: pristine } });
   expect(code).toBe(0);

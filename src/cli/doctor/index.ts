@@ -34,6 +34,7 @@ consumers stand where they can. Objects of the body store that belong to no mess
 
 Exits 1 and names what is wrong.`,
   operands: { min: 0, max: 0 },
+  isOffline: true,
   options: {
     "data-dir": { kind: "text", placeholder: "DIR", meaning: "data folder; default as for the server" },
     "metadata-url": { kind: "text", placeholder: "URL", meaning: "metadata store; default as for the server" },

@@ -37,6 +37,9 @@ export const countOrphans = async (
   if (asked.length > 0) await ask();
   const { orphans, orphanBytes } = report;
   if (orphans > 0) {
-    report.note(`${count(orphans, "object")} of the body store (${count(orphanBytes, "byte")}) belong to no message`);
+    const belong = orphans === 1 ? "belongs" : "belong";
+    report.note(
+      `${count(orphans, "object")} of the body store (${count(orphanBytes, "byte")}) ${belong} to no message`,
+    );
   }
 };

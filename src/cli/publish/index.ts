@@ -2,12 +2,11 @@
  * `publish`: files, standard input, or the lines of either.
  * @module
  */
-import type { Mts, Receipt } from "../../client/index.ts";
 import { sequenceMax } from "../../core/limits.ts";
 import { type Command, UsageError } from "../command.ts";
 import { withConnection } from "../connection.ts";
 import { serverUrl } from "../http.ts";
-import type { Io } from "../io.ts";
+import { type Io, untilStopped } from "../io.ts";
 import type { Given } from "../options.ts";
 import { parseHeaderOptions } from "./headers.ts";
 import { Publication } from "./publication.ts";
@@ -56,22 +55,29 @@ Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a f
     }
     const sources = await findSources(operands, io);
     const view = new PublishView(io, given, totalsOf(sources, given.flag("lines")));
-    return withConnection(url, io, async (mts: Mts) => {
-      const onReceipt = (receipt: Receipt, path: string | undefined): Promise<void> => view.stored(receipt, path);
-      const publication = new Publication({ mts, url, io, subject, headers, messageId, expectedLast, view, onReceipt });
-      try {
-        for (const source of sources) {
-          if (given.flag("lines")) await publication.lines(source);
-          else await publication.whole(source);
-        }
-      } finally {
-        // What was sent before a failure is stored, and said to be.
-        await publication.settled();
-        await view.end();
-      }
+    return withConnection(url, io, async (mts) => {
+      const publication = new Publication({ mts, url, io, subject, headers, messageId, expectedLast, view });
+      await untilStopped(io, publishAll(publication, sources, given.flag("lines"), view)).finally(() => view.clear());
       return 0;
     });
   },
+};
+
+const publishAll = async (
+  publication: Publication,
+  sources: readonly Source[],
+  isLines: boolean,
+  view: PublishView,
+): Promise<void> => {
+  try {
+    for (const source of sources) {
+      if (isLines) await publication.lines(source);
+      else await publication.whole(source);
+    }
+  } finally {
+    // What was sent before a failure is stored, and said to be.
+    await publication.settled().finally(() => view.end());
+  }
 };
 
 const sourceOperands = (given: Given, io: Io): readonly string[] => {

@@ -16,6 +16,8 @@ export interface Draft {
   readonly label: string;
   /** The file it was. */
   readonly path: string | undefined;
+  /** How much of the source it is. */
+  readonly sourceBytes: number;
   readonly subject: string;
   readonly body: Uint8Array;
   readonly headers: MessageHeaders;
@@ -30,7 +32,6 @@ export const labelled = (label: string, thrown: unknown): unknown =>
 /** Publishes in order. After a failure nothing more is sent; what was sent before is still waited for. */
 export class Pipeline {
   readonly #mts: Mts;
-  readonly #signal: AbortSignal;
   readonly #onReceipt: (receipt: Receipt, draft: Draft) => Promise<void>;
   #messages = 0;
   #bytes = 0;
@@ -38,9 +39,8 @@ export class Pipeline {
   #settled: Promise<void> = Promise.resolve();
   #room: PromiseWithResolvers<void> | undefined;
 
-  constructor(mts: Mts, signal: AbortSignal, onReceipt: (receipt: Receipt, draft: Draft) => Promise<void>) {
+  constructor(mts: Mts, onReceipt: (receipt: Receipt, draft: Draft) => Promise<void>) {
     this.#mts = mts;
-    this.#signal = signal;
     this.#onReceipt = onReceipt;
   }
 
@@ -66,7 +66,7 @@ export class Pipeline {
   }
 
   async #publish({ subject, body, headers, messageId, expectedLast }: Draft): Promise<Receipt> {
-    return this.#mts.publish(subject, body, { headers, messageId, expectedLast, signal: this.#signal });
+    return this.#mts.publish(subject, body, { headers, messageId, expectedLast });
   }
 
   async #settle(before: Promise<void>, receipt: Promise<Receipt>, draft: Draft): Promise<void> {

@@ -2,7 +2,7 @@
  * One run of `publish`: small bodies through the SDK's pipeline, large ones streamed over HTTP, all in order.
  * @module
  */
-import type { Mts, Receipt } from "../../client/index.ts";
+import type { Mts } from "../../client/index.ts";
 import { HttpApi } from "../http.ts";
 import type { Io } from "../io.ts";
 import { fileHeaders, httpHeaders, type MessageHeaders } from "./headers.ts";
@@ -25,7 +25,6 @@ export interface PublicationParts {
   readonly messageId: string | undefined;
   readonly expectedLast: number | undefined;
   readonly view: PublishView;
-  readonly onReceipt: (receipt: Receipt, path: string | undefined) => Promise<void>;
 }
 
 /** Publishes sources one after the other. */
@@ -37,19 +36,23 @@ export class Publication {
 
   constructor(parts: PublicationParts) {
     this.#parts = parts;
-    const { mts, io, url } = parts;
-    this.#pipeline = new Pipeline(mts, io.stop, (receipt, draft) => parts.onReceipt(receipt, draft.path));
+    const { mts, io, url, view } = parts;
+    this.#pipeline = new Pipeline(mts, async (receipt, { path, sourceBytes }) => {
+      view.moved(sourceBytes);
+      await view.stored(receipt, path);
+    });
     this.#api = new HttpApi(url, io.stop);
   }
 
   /** Every line of the source. @throws CliFailure, MtsError */
   async lines(source: Source): Promise<void> {
-    const { view, headers } = this.#parts;
     let line = 0;
     for await (const bodies of splitLines(source.chunks())) {
       for (const body of bodies) {
-        await this.#add(this.#draft(`${source.label}, line ${++line}`, undefined, body, headers));
-        view.moved(body.length + 1);
+        const label = `${source.label}, line ${++line}`;
+        // With its end.
+        const sourceBytes = body.length + 1;
+        await this.#add({ ...this.#draft(body, this.#parts.headers), label, path: undefined, sourceBytes });
       }
     }
     await this.#pipeline.drain();
@@ -57,7 +60,7 @@ export class Publication {
 
   /** The source as one message. @throws CliFailure, MtsError */
   async whole(source: Source): Promise<void> {
-    const { headers: given, view } = this.#parts;
+    const { headers: given } = this.#parts;
     const headers = source.path === undefined ? given : fileHeaders(source.path, given);
     const requestHeaders = httpHeaders(headers);
     const chunks = source.chunks()[Symbol.asyncIterator]();
@@ -66,8 +69,8 @@ export class Publication {
     const { head, ended } = await readHead(chunks, bytesMax);
     if (ended || requestHeaders === undefined) {
       const body = Buffer.concat(head);
-      await this.#add(this.#draft(source.label, source.path, body, headers));
-      view.moved(body.length);
+      const { label, path } = source;
+      await this.#add({ ...this.#draft(body, headers), label, path, sourceBytes: body.length });
       return;
     }
     await this.#pipeline.drain();
@@ -85,9 +88,9 @@ export class Publication {
     if (draft.expectedLast !== undefined) await this.#pipeline.drain();
   }
 
-  #draft(label: string, path: string | undefined, body: Uint8Array, headers: MessageHeaders): Draft {
+  #draft(body: Uint8Array, headers: MessageHeaders): Omit<Draft, "label" | "path" | "sourceBytes"> {
     const { subject, messageId } = this.#parts;
-    return { label, path, subject, body, headers, messageId, expectedLast: this.#nextExpected() };
+    return { subject, body, headers, messageId, expectedLast: this.#nextExpected() };
   }
 
   #nextExpected(): number | undefined {
@@ -101,7 +104,7 @@ export class Publication {
     head: readonly Uint8Array[],
     rest: AsyncIterator<Uint8Array>,
   ): Promise<void> {
-    const { subject, messageId, view, onReceipt, io } = this.#parts;
+    const { subject, messageId, view, io } = this.#parts;
     let attempts = 0;
     let shown = 0;
     const body = {
@@ -118,7 +121,7 @@ export class Publication {
       },
     };
     try {
-      await onReceipt(await upload(this.#api, body, io.stop), source.path);
+      await view.stored(await upload(this.#api, body, io.stop), source.path);
     } catch (thrown) {
       throw labelled(source.label, thrown);
     }

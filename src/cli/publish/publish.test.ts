@@ -173,6 +173,28 @@ describe("--lines", () => {
   });
 });
 
+test("a reader of the receipts that goes away does not cut the publishing short", async () => {
+  const subject = uniqueSubject("head");
+  const words = [join(import.meta.dir, "..", "main.ts"), "publish", subject, "--lines", "--url", server().url];
+  const script = 'seq 1 30000 | "$@" | head -n 1; echo "${PIPESTATUS[1]}"';
+  const child = Bun.spawn(["bash", "-c", script, "bash", process.execPath, ...words], { stderr: "pipe" });
+  expect(await new Response(child.stdout).text()).toBe(`${subject} 1\n0\n`);
+  expect(await new Response(child.stderr).text()).toBe("");
+  expect((await read(subject, "from=last")).last_sequence).toBe(30_000);
+});
+
+test("Ctrl-C ends it also while it waits for standard input", async () => {
+  const subject = uniqueSubject("stop");
+  const words = [join(import.meta.dir, "..", "main.ts"), "publish", subject, "--lines", "--url", server().url];
+  const child = Bun.spawn([process.execPath, ...words], { stdin: "pipe", stderr: "pipe" });
+  await child.stdin.write("one\n");
+  await child.stdin.flush();
+  const { value } = await child.stdout.getReader().read();
+  expect(Buffer.from(value ?? []).toString()).toBe(`${subject} 1\n`);
+  child.kill("SIGINT");
+  expect(await child.exited).toBe(130);
+});
+
 test("--message-id makes a repetition answer the first sequence, large or small", async () => {
   const subject = uniqueSubject("ids");
   const large = randomBytes(2 * 1024 * 1024);

@@ -4,19 +4,19 @@
  */
 import type { Receipt } from "../../client/index.ts";
 import { clockText, count, sizeText } from "../format.ts";
-import type { Io } from "../io.ts";
+import { type Io, ReaderGoneError } from "../io.ts";
 import type { Given } from "../options.ts";
 import { isWorthShowing, type Progress, progressText, StatusLine } from "../progress.ts";
 
 /** Shows one run of the command. */
 export class PublishView {
   readonly #io: Io;
-  readonly #format: "text" | "json" | "none";
+  #format: "text" | "json" | "none";
   readonly #status: StatusLine;
   readonly #totals: Pick<Progress, "bytesTotal" | "messagesTotal">;
   readonly #startMs: number;
   #messages = 0;
-  /** Of what is stored, or was sent in this attempt. */
+  /** Of what is stored, or was uploaded in this attempt. */
   #bytes = 0;
 
   constructor(io: Io, given: Given, totals: Pick<Progress, "bytesTotal" | "messagesTotal">) {
@@ -32,10 +32,10 @@ export class PublishView {
     this.#messages++;
     this.#draw();
     if (this.#format === "none") return;
-    await this.#io.stdout.write(this.#status.above(`${this.#line(receipt, path)}\n`));
+    await this.#heeding(() => this.#io.stdout.write(this.#status.above(`${this.#line(receipt, path)}\n`)));
   }
 
-  /** So many bytes more were read or sent; negative when an attempt begins anew. */
+  /** So many bytes more are stored or sent; negative when an attempt begins anew. */
   moved(bytes: number): void {
     this.#bytes += bytes;
     this.#draw();
@@ -45,11 +45,26 @@ export class PublishView {
   async end(): Promise<void> {
     const wasWorthIt = isWorthShowing(this.#progress());
     // The last lines are on the terminal before the bar goes.
-    await this.#io.stdout.flush();
-    this.#status.clear();
+    await this.#heeding(() => this.#io.stdout.flush());
+    this.clear();
     if (!wasWorthIt || !this.#io.stderrIsTerminal) return;
     const seconds = (this.#io.nowMs() - this.#startMs) / 1000;
     this.#io.stderr(`${count(this.#messages, "message")}, ${sizeText(this.#bytes)} in ${clockText(seconds)}\n`);
+  }
+
+  /** Takes the bar away, if there is one. */
+  clear(): void {
+    this.#status.clear();
+  }
+
+  /** That nobody reads the receipts any more is no reason to publish half of what was asked for. */
+  async #heeding(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (thrown) {
+      if (!(thrown instanceof ReaderGoneError)) throw thrown;
+      this.#format = "none";
+    }
   }
 
   #draw(): void {

@@ -1,6 +1,29 @@
 import { expect, test } from "bun:test";
 import { StreamError } from "../../core/errors.ts";
 import { BodyBudget } from "./body-budget.ts";
+import { systemClock } from "./tails.ts";
+
+/** More than the kernel buffers of one connection hold. */
+const bodyBytes = 32 * 1024 * 1024;
+
+/** Resolves when it holds; otherwise the test's own time limit ends it. */
+const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await Bun.sleep(1);
+};
+
+/** A client that sends a request and takes nothing of the answer. */
+const requestWithoutReading = (url: URL) =>
+  Bun.connect({
+    hostname: url.hostname,
+    port: Number(url.port),
+    socket: {
+      open: (socket) => {
+        socket.pause();
+        socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      },
+      data: () => undefined,
+    },
+  });
 
 /** A budget of 100 bytes for two waiters, whose clock and requests are moved by hand. */
 const setUp = () => {
@@ -90,4 +113,35 @@ test("answers overloaded when too many wait, when one waits too long, and to cli
   for (let ticks = 0; ticks < 20; ticks++) tick();
   await patient.settled;
   expect([patient.state(), budget.bytes]).toEqual(["overloaded", 100]);
+});
+
+test("over real sockets: a body that its client does not take holds its bytes until it is taken", async () => {
+  const budget: BodyBudget = new BodyBudget(systemClock, (request) => server.requestIP(request) === null, {
+    bytesMax: bodyBytes,
+    waitersMax: 1,
+    waitMsMax: 60_000,
+  });
+  const server = Bun.serve({
+    port: 0,
+    fetch: async (request) => {
+      await budget.take(request, bodyBytes);
+      return new Response(new Uint8Array(bodyBytes));
+    },
+  });
+  try {
+    const slow = await requestWithoutReading(server.url);
+    await until(() => budget.bytes === bodyBytes);
+    let answered = false;
+    const second = fetch(server.url).then(async (response) => {
+      answered = true;
+      return (await response.bytes()).length;
+    });
+    await until(() => budget.waiting === 1);
+    expect([answered, budget.bytes]).toEqual([false, bodyBytes]);
+    slow.terminate();
+    expect(await second).toBe(bodyBytes);
+    await until(() => budget.bytes === 0);
+  } finally {
+    await server.stop(true);
+  }
 });

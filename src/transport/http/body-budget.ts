@@ -58,6 +58,11 @@ export class BodyBudget {
     return this.#bytes;
   }
 
+  /** Requests that wait now. */
+  get waiting(): number {
+    return this.#waiters.length;
+  }
+
   /**
    * Waits until there is room for `bytes`; the request holds them until it is finished.
    * @throws StreamError `overloaded` when too many wait or it took too long

@@ -152,6 +152,13 @@ export const problems = (codes: readonly ErrorCode[]): Record<string, ResponseOb
   return Object.fromEntries([...byStatus].map(([status, at]) => [String(status), problem(status, [...at])]));
 };
 
+/** What the problem looks like; without it, readers would be shown the first code of all in its place. */
+const problemExample = (status: number, code: ErrorCode | undefined): unknown => {
+  if (code === undefined) return undefined;
+  const { title, retryable } = errorCodes[code];
+  return { type: `urn:minitoolstream:error:${code}`, title, status, detail: `${title}.`, code, retryable };
+};
+
 const problem = (status: number, codes: readonly ErrorCode[]): ResponseObject => ({
   description: codes.map((code) => `${errorCodes[code].title} (\`${code}\`).`).join(" "),
   ...(status === 503
@@ -171,6 +178,7 @@ const problem = (status: number, codes: readonly ErrorCode[]): ResponseObject =>
           },
         ],
       },
+      example: problemExample(status, codes.at(-1)),
     },
   },
 });

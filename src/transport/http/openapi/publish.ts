@@ -61,11 +61,11 @@ export const publishOperation: Operation = {
   ],
   requestBody: {
     required: false,
-    description: "Any bytes under any content type; no body is an empty message.",
+    description:
+      "Any bytes under any content type: these two stand for all, nothing is read into them. No body is an empty message.",
     content: {
       "text/plain": { schema: { type: "string" }, example: "hello" },
       "application/octet-stream": { schema: { type: "string", format: "binary" } },
-      "*/*": { schema: { type: "string", format: "binary" } },
     },
   },
   responses: {

@@ -54,7 +54,7 @@ export const purgeOperation: Operation = {
       required: true,
       description: "The last sequence to delete; beyond the end deletes all.",
       schema: integer(0, sequenceMax),
-      example: 1,
+      example: 0,
     },
   ],
   responses: {
