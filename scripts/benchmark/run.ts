@@ -45,54 +45,74 @@ export const runRounds = async (
 ): Promise<Results> => {
   const machine = lookAtMachine(bench.folder);
   const ticks = ticksNow();
-  const hints = new Set<string>();
+  const rows: RowResult[] = [];
+  const tables = scenarios.map((scenario) => ({ scenario, results: emptyResults(scenario) }));
+  for (const { results } of tables) rows.push(...results);
   const failures: string[] = [];
   const diskMs: number[] = [];
   const loads: number[] = [];
-  const tables = scenarios.map((scenario) => emptyTable(scenario, hints));
   for (let round = 0; round < rounds; round++) {
     loads.push(loadavg()[0] ?? NaN);
-    for (const [index, scenario] of scenarios.entries()) {
+    for (const { scenario, results } of tables) {
       diskMs.push(...(await probeDisk(bench.folder, probes, 0)));
-      const where = `round ${round + 1}/${rounds} ${scenario.name}`;
-      const attempt = async (who: string, measure: () => Promise<Readings>): Promise<Readings> => {
-        try {
-          const readings = await measure();
-          say(`${where} ${who}: ${briefly(readings)}`);
-          return readings;
-        } catch (error) {
-          const detail = error instanceof Error ? error.message : String(error);
-          failures.push(`${where} ${who}: ${detail}`);
-          say(`${where} ${who} FAILED: ${detail}`);
-          return {};
-        }
-      };
-      const { peer } = scenario;
-      const ours = () => attempt("ours", () => scenario.measure(bench));
-      const theirs = async (): Promise<Readings> =>
-        peer !== undefined && peer.missing() === undefined ? attempt(peer.name, () => peer.measure(bench)) : {};
-      // Who goes second finds another disk cache and another processor temperature: take turns.
-      const [own, other] = round % 2 === 0 ? [await ours(), await theirs()] : swap([await theirs(), await ours()]);
-      for (const table of tables[index] ?? []) {
-        table.ours.push(own[table.row.id]);
-        table.peers.push(other[table.row.id]);
+      const attempt = new Attempt(`round ${round + 1}/${rounds} ${scenario.name}`, failures, say);
+      // Who goes second finds another disk cache and another processor temperature: they take turns.
+      const { ours, peers } = await measureBoth(scenario, bench, attempt, round % 2 === 1);
+      for (const result of results) {
+        result.ours.push(ours[result.row.id]);
+        result.peers.push(peers[result.row.id]);
       }
     }
   }
-  return {
-    ...{ machine, quick: bench.quick, rounds, rows: tables.flat(), diskMs, loads, failures, hints: [...hints] },
-    stolen: stolenSince(ticks),
-  };
+  const hints = [...new Set(scenarios.flatMap(({ peer }) => peer?.missing() ?? []))];
+  const stolen = stolenSince(ticks);
+  return { machine, quick: bench.quick, rounds, rows, diskMs, loads, stolen, failures, hints };
 };
 
-const swap = <A, B>([a, b]: readonly [A, B]): [B, A] => [b, a];
-
-const emptyTable = ({ rows, peer }: Scenario, hints: Set<string>): RowResult[] => {
-  const hint = peer?.missing();
-  if (hint !== undefined) hints.add(hint);
-  const peerName = hint === undefined ? peer?.name : undefined;
+const emptyResults = ({ rows, peer }: Scenario): RowResult[] => {
+  const peerName = peer?.missing() === undefined ? peer?.name : undefined;
   return rows.map((row) => ({ row, peerName, ours: [], peers: [] }));
 };
+
+const measureBoth = async (
+  scenario: Scenario,
+  bench: Bench,
+  attempt: Attempt,
+  peerFirst: boolean,
+): Promise<{ readonly ours: Readings; readonly peers: Readings }> => {
+  const { peer } = scenario;
+  const measureOurs = () => attempt.measure("ours", () => scenario.measure(bench));
+  const measurePeer = async (): Promise<Readings> =>
+    peer === undefined || peer.missing() !== undefined ? {} : attempt.measure(peer.name, () => peer.measure(bench));
+  if (peerFirst) {
+    const peers = await measurePeer();
+    return { ours: await measureOurs(), peers };
+  }
+  const ours = await measureOurs();
+  return { ours, peers: await measurePeer() };
+};
+
+/** One scenario in one round: what fails is told and noted, and the run goes on. */
+class Attempt {
+  constructor(
+    private readonly where: string,
+    private readonly failures: string[],
+    private readonly say: (line: string) => void,
+  ) {}
+
+  async measure(who: string, measure: () => Promise<Readings>): Promise<Readings> {
+    try {
+      const readings = await measure();
+      this.say(`${this.where} ${who}: ${briefly(readings)}`);
+      return readings;
+    } catch (error) {
+      const failure = `${this.where} ${who}: ${error instanceof Error ? error.message : String(error)}`;
+      this.failures.push(failure);
+      this.say(`FAILED ${failure}`);
+      return {};
+    }
+  }
+}
 
 const briefly = (readings: Readings): string =>
   Object.entries(readings)

@@ -5,7 +5,7 @@
 import type { Outcome } from "../load-test/outcome.ts";
 import { delivered, type LoadOptions, latencyMs, messageBytes, published, rateReading, runLoad } from "./load.ts";
 import { type RedisLoad, redisPeer } from "./redis.ts";
-import type { Bench, Reading, Scenario } from "./scenario.ts";
+import type { Bench, Peer, Reading, Scenario } from "./scenario.ts";
 
 const size = `${messageBytes}B`;
 
@@ -21,6 +21,19 @@ const load = ({ folder }: Bench, options: LoadOptions): Promise<Outcome> =>
 const redisPipelined =
   (streams: number) =>
   ({ quick }: Bench): RedisLoad => ({ clients: 64, pipeline: 32, streams, count: quick ? 100_000 : 500_000 });
+
+/** A server that only answers, under the same load: what generator and sockets can do here at all. */
+const controlPeer = (
+  id: string,
+  options: (bench: Bench) => LoadOptions,
+  pick: (outcome: Outcome) => Reading,
+): Peer => ({
+  name: "control",
+  missing: () => undefined,
+  async measure(bench) {
+    return { [id]: pick(await runLoad({ size, ...options(bench), control: true })) };
+  },
+});
 
 const pipelined = (batch: 1 | 100, subjects: 1 | 8, perSecondMin: number): Scenario => {
   const name = `${batch === 1 ? "ws" : "batch"}-${subjects}`;
@@ -79,25 +92,33 @@ const fanOut = (bytes: 100 | 1024, window: 1 | 16): Scenario => {
   const id = `fanout-${bytes === 100 ? "100b" : "1k"}-${window}`;
   const underWay = window === 1 ? "1 message at a time" : `${window} messages under way`;
   const title = `live fan-out to 1,000 subscribers, ${underWay}, ${bytes === 100 ? "100 B" : "1 KB"}: deliveries`;
+  const options = (bench: Bench): LoadOptions => ({ ...spell(bench), subscribers: 1000, window, size: `${bytes}B` });
+  const reading = (outcome: Outcome): Reading => rateReading(outcome, delivered(outcome));
   return {
     name: id,
     rows: [{ id, title, unit: "/s", target: { atLeast: 150_000 } }],
     async measure(bench) {
-      const options = { ...spell(bench), subscribers: 1000, window, size: `${bytes}B` };
-      const outcome = await load(bench, options);
-      return { [id]: rateReading(outcome, delivered(outcome)) };
+      return { [id]: reading(await load(bench, options(bench))) };
     },
+    peer: controlPeer(id, options, reading),
   };
+};
+
+const pushOptions = (bench: Bench): LoadOptions => ({ ...spell(bench), rate: 5000 });
+
+const pushReading = (outcome: Outcome): Reading => {
+  const delivery = delivered(outcome);
+  const details = { p99_ms: latencyMs(delivery, "p99"), max_ms: latencyMs(delivery, "max") };
+  return { value: latencyMs(delivery, "p50"), details };
 };
 
 const push: Scenario = {
   name: "push",
   rows: [{ id: "push", title: "publish to push at 5,000/s, 1 KB: p50", unit: "ms", target: { atMost: 2 } }],
   async measure(bench) {
-    const delivery = delivered(await load(bench, { ...spell(bench), rate: 5000 }));
-    const details = { p99_ms: latencyMs(delivery, "p99"), max_ms: latencyMs(delivery, "max") };
-    return { push: { value: latencyMs(delivery, "p50"), details } satisfies Reading };
+    return { push: pushReading(await load(bench, pushOptions(bench))) };
   },
+  peer: controlPeer("push", pushOptions, pushReading),
 };
 
 /** In the order of the table. */

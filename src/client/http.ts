@@ -99,7 +99,11 @@ export class HttpSide {
         });
       const { status, ok } = response;
       const answer = await response.json().catch(() => undefined);
-      if (ok && isMap(answer)) return answer;
+      if (ok) {
+        if (isMap(answer)) return answer;
+        // Cut off on its way.
+        throw connectionLost();
+      }
       const unexplained = { code: "connection_refused", detail: `HTTP status ${status}`, retryable: status >= 500 };
       throw errorFrom({ ...unexplained, ...(isMap(answer) && answer), status });
     });

@@ -72,7 +72,9 @@ export class TcpProxy {
   async refuse(): Promise<void> {
     const listener = this.#listener;
     this.#listener = undefined;
-    const closed = new Promise<void>((resolve) => (listener === undefined ? resolve() : listener.close(() => resolve())));
+    const closed = new Promise<void>((resolve) =>
+      listener === undefined ? resolve() : listener.close(() => resolve()),
+    );
     this.cut();
     await closed;
   }

@@ -34,10 +34,7 @@ const reserved = /[!'()*]/g;
 
 /** One name or value of a query, encoded the way it is signed. */
 export const encodeQuery = (text: string): string =>
-  encodeURIComponent(text).replace(
-    reserved,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
+  encodeURIComponent(text).replace(reserved, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** Signs requests; keeps the key of the day, whose making costs more than the rest. */
 export class Signer {

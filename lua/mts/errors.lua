@@ -1,0 +1,66 @@
+--- Numbered errors: what leaves a function is a number and a text, and only the number means something.
+-- The numbers are part of the protocol with the server (one table there maps them to its own codes).
+
+local M = {}
+
+--- Error numbers. A published number never changes its meaning.
+M.code = {
+    internal = 1,
+    storage_full = 2,
+    overloaded = 3,
+    consumer_not_found = 4,
+    --- The call was given up by its caller, or overtaken by a later one in its slot: it did not and will not happen.
+    fenced = 5,
+    read_only = 6,
+    malformed = 7,
+    invalid_subject = 8,
+    invalid_consumer = 9,
+    invalid_header = 10,
+    invalid_object = 11,
+    sequence_out_of_range = 12,
+    wrong_ack_mode = 13,
+}
+
+--- Added to a number when it is raised to a connector as an error of the database.
+M.base = 10000
+
+--- Raises a numbered error.
+function M.raise(name, reason)
+    error({ mts = assert(M.code[name], name), reason = reason }, 0)
+end
+
+--- Errors of the database that mean something to callers. Names, because not every version has all of them.
+local meanings = {
+    MEMORY_ISSUE = "storage_full",
+    SLAB_ALLOC_MAX = "storage_full",
+    MEMTX_MAX_TUPLE_SIZE = "storage_full",
+    WAL_IO = "storage_full",
+    CASCADE_ROLLBACK = "storage_full",
+    READONLY = "read_only",
+    READ_ONLY = "read_only",
+}
+
+local by_database_code = {}
+for name, meaning in pairs(meanings) do
+    local known, number = pcall(function() return box.error[name] end)
+    if known and type(number) == "number" then by_database_code[number] = M.code[meaning] end
+end
+
+--- Number and text of whatever was caught.
+function M.describe(caught)
+    if type(caught) == "table" and caught.mts ~= nil then return caught.mts, caught.reason end
+    local number
+    if type(caught) == "cdata" then
+        local known, code = pcall(function() return caught.code end)
+        if known then number = by_database_code[code] end
+    end
+    return number or M.code.internal, tostring(caught)
+end
+
+--- Raises what was caught as an error of the database, for connectors.
+function M.rethrow(caught)
+    local number, reason = M.describe(caught)
+    box.error({ code = M.base + number, reason = reason })
+end
+
+return M

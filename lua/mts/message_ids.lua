@@ -1,0 +1,47 @@
+--- Message ids that are still remembered. What is older than the window is no duplicate any more, and is removed a
+-- bounded piece at a time by the commits that come.
+
+local store = require("mts.store")
+
+local M = {}
+
+--- Old ids that one commit removes at least, when there are so many.
+local cleaned_min = 100
+
+--- A time further ahead than the window comes from a clock that was wrong; it would stop the cleaning for good.
+local function remembers(row, window_ms, now_ms)
+    return math.abs(now_ms - tonumber(row[5])) < window_ms
+end
+
+--- Sequence and time of what was committed under this id inside the window.
+function M.find(subject_id, message_id, window_ms, now_ms)
+    local row = box.space.mts_message_ids:get({ subject_id, message_id })
+    if row == nil or not remembers(row, window_ms, now_ms) then return nil end
+    return tonumber(row[3]), tonumber(row[4])
+end
+
+local counts = setmetatable({}, { __mode = "k" })
+
+--- A function that remembers ids; `clean` is told how many by it.
+function M.rememberer(now_ms)
+    local newest = box.space.mts_message_ids.index.ordinal:max()
+    local ordinal = newest and tonumber(newest[6]) or 0
+    local function remember(subject_id, message_id, sequence, timestamp)
+        ordinal = ordinal + 1
+        counts[remember] = (counts[remember] or 0) + 1
+        -- Replacing gives a row that outlived the window a new place at the end.
+        store.replace("mts_message_ids", { subject_id, message_id, sequence, timestamp, now_ms, ordinal })
+    end
+    return remember
+end
+
+--- Removes some of the oldest ids: more than were added, so that the space follows the window.
+function M.clean(remember, window_ms, now_ms)
+    local limit = cleaned_min + 2 * (counts[remember] or 0)
+    for _, row in ipairs(box.space.mts_message_ids.index.ordinal:select({}, { limit = limit })) do
+        if remembers(row, window_ms, now_ms) then return end
+        store.delete("mts_message_ids", { row[1], row[2] })
+    end
+end
+
+return M

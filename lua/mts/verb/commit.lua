@@ -1,0 +1,139 @@
+--- Commits messages over any number of subjects: first every message is decided on, then the heads are written, then
+-- the rows. Heads first, so that a log that was cut off shows heads without rows, which the check at boot finds, and
+-- never gives a sequence out twice.
+--
+-- Takes `{window_ms, subjects, objects, entries}`; eight items an entry: place of its subject, place of its object (0:
+-- none), offset, length, SHA-256, headers (flat, or null), message id or null, expected last sequence or null.
+-- Answers `{times, outcomes}`: the time of each subject, and an outcome an entry: its sequence, or `{1, sequence,
+-- timestamp}` for a duplicate, or `{2, last}` for a wrong last sequence.
+
+local store = require("mts.store")
+local errors = require("mts.errors")
+local number = require("mts.number")
+local message_ids = require("mts.message_ids")
+local capacity = require("mts.capacity")
+local feed = require("mts.feed")
+local wire = require("mts.wire")
+
+local M = {}
+
+local items_per_entry = 8
+local duplicate, wrong_last = 1, 2
+
+local function open_lane(name, now_ms)
+    local subject = store.subject(name)
+    return {
+        name = name,
+        id = subject and subject.id,
+        -- The clock may have been set back; the subject's time is not.
+        timestamp = math.max(now_ms, subject and subject.published_at or 0),
+        last = subject and subject.last or 0,
+        first_new = (subject and subject.last or 0) + 1,
+        body_bytes = subject and subject.body_bytes or 0,
+        message_ids = nil,
+    }
+end
+
+local function remembered(lane, message_id, window_ms, now_ms)
+    local known = lane.message_ids and lane.message_ids[message_id]
+    if known then return { duplicate, known, lane.timestamp } end
+    if lane.id == nil then return nil end
+    local sequence, timestamp = message_ids.find(lane.id, message_id, window_ms, now_ms)
+    return sequence and { duplicate, sequence, timestamp }
+end
+
+--- Decides on one entry: its sequence, or what is in its way.
+local function decide(lane, message_id, expected_last, length, window_ms, now_ms)
+    if message_id ~= nil then
+        local before = remembered(lane, message_id, window_ms, now_ms)
+        if before then return before end
+    end
+    if expected_last ~= nil and number.uint(expected_last, "expected_last") ~= lane.last then
+        return { wrong_last, lane.last }
+    end
+    if lane.last >= number.max then errors.raise("malformed", "the subject has no sequence left") end
+    local sequence = lane.last + 1
+    lane.last = sequence
+    lane.body_bytes = lane.body_bytes + (length or 0)
+    if message_id ~= nil then
+        lane.message_ids = lane.message_ids or {}
+        lane.message_ids[message_id] = sequence
+    end
+    return sequence
+end
+
+local function save_lanes(lanes, changes)
+    for _, lane in ipairs(lanes) do
+        if lane.last >= lane.first_new then
+            if lane.id == nil then
+                lane.id = store.insert_subject(lane.name, lane.last, lane.body_bytes, lane.timestamp)
+            else
+                store.advance_subject(lane.id, lane.last, lane.body_bytes, lane.timestamp)
+            end
+            changes[#changes + 1] = { feed.moved, lane.name, lane.first_new, lane.last }
+        end
+    end
+end
+
+--- Ids of the objects; each is looked up and counted once.
+local function refer_objects(names, counts)
+    local ids = { [0] = store.no_object }
+    for place, name in ipairs(names) do
+        if counts[place] then ids[place] = store.refer(name, counts[place]) end
+    end
+    return ids
+end
+
+function M.run(context, request)
+    local window_ms, subjects, objects, entries = number.uint(request[1], "window_ms"), request[2], request[3], request[4]
+    local now_ms = context.now_ms
+    if #entries == 0 then return { {}, {} } end
+    capacity.check()
+    local lanes, times = {}, {}
+    for place, name in ipairs(subjects) do
+        lanes[place] = open_lane(name, now_ms)
+        times[place] = lanes[place].timestamp
+    end
+
+    local count = #entries / items_per_entry
+    local outcomes, bytes_through, object_counts = table.new(count, 0), table.new(count, 0), {}
+    local place = 0
+    for index = 1, count do
+        local lane, object, length = lanes[entries[place + 1]], entries[place + 2], entries[place + 4]
+        length = number.optional(length, "length")
+        local outcome = decide(lane, entries[place + 7], entries[place + 8], length, window_ms, now_ms)
+        outcomes[index] = outcome
+        if type(outcome) == "number" then
+            bytes_through[index] = lane.body_bytes
+            object_counts[object] = (object_counts[object] or 0) + 1
+        end
+        place = place + items_per_entry
+    end
+
+    save_lanes(lanes, context.changes)
+    local object_ids = refer_objects(objects, object_counts)
+    local remember = message_ids.rememberer(now_ms)
+    place = 0
+    for index = 1, count do
+        local sequence = outcomes[index]
+        if type(sequence) == "number" then
+            local lane, length, digest = lanes[entries[place + 1]], entries[place + 4], entries[place + 5]
+            local headers, message_id = entries[place + 6], entries[place + 7]
+            if length == nil then
+                length, digest = nil, nil
+            else
+                length, digest = number.uint(length, "length"), wire.digest(digest)
+            end
+            if headers == nil then headers = nil end
+            local object_id, offset = object_ids[entries[place + 2]], number.uint(entries[place + 3], "offset")
+            store.insert_message(lane.id, sequence, lane.timestamp, object_id, bytes_through[index], offset, length,
+                digest, headers)
+            if message_id ~= nil then remember(lane.id, message_id, sequence, lane.timestamp) end
+        end
+        place = place + items_per_entry
+    end
+    message_ids.clean(remember, window_ms, now_ms)
+    return { times, outcomes }
+end
+
+return M

@@ -1,0 +1,114 @@
+--- The one writer. Without an MVCC engine other fibers see rows before their log write has ended, so all writes go
+-- through one fiber, and reads wait while a transaction is on its way to the disk: nothing that is not durable is ever
+-- shown, answered or built upon. The writer packs the calls that came meanwhile into one transaction, each behind a
+-- savepoint of its own, so that many callers share one write to the disk and the refusal of one touches no other.
+
+local fiber = require("fiber")
+local errors = require("mts.errors")
+local clock = require("mts.clock")
+local feed = require("mts.feed")
+local store = require("mts.store")
+
+local M = {}
+
+--- Calls that may wait for their turn.
+local queue_max = 10000
+--- Calls in one transaction.
+local group_max = 256
+
+local queue, first, last = {}, 1, 0
+local work = fiber.cond()
+local readable = fiber.cond()
+local busy = false
+local running = false
+
+--- Waits until everything that can be seen is durable; what follows must not yield.
+function M.settle()
+    while busy do readable:wait() end
+end
+
+--- Lets others run in the middle of a long read; what was read before may have changed after it.
+function M.pause()
+    fiber.yield()
+    M.settle()
+end
+
+local function perform(call, context)
+    local savepoint = box.savepoint()
+    local told = #context.changes
+    store.changed = false
+    local done, answer = pcall(call.run, context)
+    if done then
+        call.answer = answer
+        return
+    end
+    call.failure = answer
+    if store.changed then box.rollback_to_savepoint(savepoint) end
+    for place = #context.changes, told + 1, -1 do context.changes[place] = nil end
+end
+
+local function take_group()
+    local group = {}
+    while first <= last and #group < group_max do
+        group[#group + 1] = queue[first]
+        queue[first] = nil
+        first = first + 1
+    end
+    return group
+end
+
+local function commit(group)
+    local context = { now_ms = clock.now_ms(), changes = {} }
+    box.begin()
+    for _, call in ipairs(group) do perform(call, context) end
+    box.commit()
+    return context.changes
+end
+
+local function turn()
+    local group = take_group()
+    busy = true
+    local done, changes = pcall(commit, group)
+    if not done and box.is_in_txn() then box.rollback() end
+    busy = false
+    if done then feed.publish(changes) end
+    for _, call in ipairs(group) do
+        if not done and call.failure == nil then call.failure = changes end
+        call.is_done = true
+        call.wake:signal()
+    end
+    readable:broadcast()
+    -- Those who read go before the next transaction.
+    fiber.yield()
+end
+
+local function serve()
+    fiber.name("mts_writer")
+    while true do
+        while first > last do work:wait() end
+        turn()
+    end
+end
+
+--- Starts the writer; once.
+function M.start()
+    assert(not running, "the writer runs")
+    running = true
+    fiber.create(serve)
+end
+
+--- Runs `run(context)` inside a transaction and answers what it returns once that is durable. `run` must not yield; it
+-- finds the time in `context.now_ms` and adds what others should hear of to `context.changes`.
+function M.write(run)
+    if last - first >= queue_max then errors.raise("overloaded", "too many calls wait to be written") end
+    if box.info.ro then errors.raise("read_only", "this instance does not accept writes") end
+    local call = { run = run, wake = fiber.cond(), is_done = false }
+    last = last + 1
+    queue[last] = call
+    work:signal()
+    while not call.is_done do call.wake:wait() end
+    if call.failure ~= nil then error(call.failure, 0) end
+    return call.answer
+end
+
+return M
