@@ -102,6 +102,12 @@ function M.is_configured(consumer, config)
     return true
 end
 
+--- The sequence up to which everything is acknowledged.
+function M.position(consumer, now_ms)
+    if consumer.ack == "all" then return consumer.acked_through end
+    return leases.acked_through(consumer, now_ms)
+end
+
 --- The state as `{name, subject, ack, acked_through, delivered_through, pending, ack_pending, redelivered, created_at}`.
 -- What has used up its deliveries is settled now, for good.
 function M.state(consumer, now_ms)

@@ -20,26 +20,24 @@ function M.find(subject_id, message_id, window_ms, now_ms)
     return tonumber(row[3]), tonumber(row[4])
 end
 
-local counts = setmetatable({}, { __mode = "k" })
-
---- A function that remembers ids; `clean` is told how many by it.
-function M.rememberer(now_ms)
+--- What one commit adds.
+function M.page(now_ms)
     local newest = box.space.mts_message_ids.index.ordinal:max()
-    local ordinal = newest and tonumber(newest[6]) or 0
-    local function remember(subject_id, message_id, sequence, timestamp)
-        ordinal = ordinal + 1
-        counts[remember] = (counts[remember] or 0) + 1
-        -- Replacing gives a row that outlived the window a new place at the end.
-        store.replace("mts_message_ids", { subject_id, message_id, sequence, timestamp, now_ms, ordinal })
-    end
-    return remember
+    return { ordinal = newest and tonumber(newest[6]) or 0, added = 0, now_ms = now_ms }
+end
+
+function M.remember(page, subject_id, message_id, sequence, timestamp)
+    page.ordinal = page.ordinal + 1
+    page.added = page.added + 1
+    -- Replacing gives a row that outlived the window a new place at the end.
+    store.replace("mts_message_ids", { subject_id, message_id, sequence, timestamp, page.now_ms, page.ordinal })
 end
 
 --- Removes some of the oldest ids: more than were added, so that the space follows the window.
-function M.clean(remember, window_ms, now_ms)
-    local limit = cleaned_min + 2 * (counts[remember] or 0)
+function M.clean(page, window_ms)
+    local limit = cleaned_min + 2 * page.added
     for _, row in ipairs(box.space.mts_message_ids.index.ordinal:select({}, { limit = limit })) do
-        if remembers(row, window_ms, now_ms) then return end
+        if remembers(row, window_ms, page.now_ms) then return end
         store.delete("mts_message_ids", { row[1], row[2] })
     end
 end

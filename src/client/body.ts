@@ -13,22 +13,17 @@ export interface Content {
 
 /** Whether JSON says all of it: a Blob, a Map or a Set would silently become `{}`. */
 const isJson = (value: unknown): boolean =>
-  /(?:Object|Array|Number|Boolean|Null)\]$/.test(Object.prototype.toString.call(value)) ||
-  typeof (value as { toJSON?: unknown } | undefined)?.toJSON === "function";
+  /(?:Object|Array|Number|Boolean|Null|Date)\]$/.test({}.toString.call(value));
 
-/** Refuses what UTF-8 has no bytes for: it would be stored as something else. */
-const assertWellFormed = (parameter: string, texts: readonly string[]): void => {
-  if (!texts.every((text) => text.isWellFormed())) throw invalid(parameter, "has a lone surrogate.");
-};
+/** Whether UTF-8 has bytes for all of it: what has none would be stored as something else. */
+const isWellFormed = (text: unknown): boolean => typeof text !== "string" || text.isWellFormed();
 
 /** @throws MtsError `invalid_parameter` */
 export const contentOf = (body: Body, { headers }: DraftOptions): Content => {
-  if (headers) assertWellFormed("headers", Object.entries(headers).flat());
-  if (typeof body === "string") {
-    assertWellFormed("body", [body]);
-    return { data: body, headers };
+  if (![body, ...Object.entries(headers ?? {}).flat()].every(isWellFormed)) {
+    throw invalid("body", "no lone surrogates, also not in headers.");
   }
-  if (body instanceof Uint8Array) return { data: body, headers };
+  if (typeof body === "string") return { data: body, headers };
   if (body instanceof ArrayBuffer) return { data: new Uint8Array(body), headers };
   if (ArrayBuffer.isView(body)) return { data: new Uint8Array(body.buffer, body.byteOffset, body.byteLength), headers };
   if (!isJson(body)) throw invalid("body", "must be a string, bytes, or what JSON can say.");

@@ -19,13 +19,12 @@ export class CreditWindow {
   readonly #waiting: (() => void)[] = [];
   readonly #messagesMax: number;
 
-  /** @param messagesMax from 1 on */
   constructor(messagesMax: number) {
     this.#messagesMax = messagesMax;
   }
 
   get #target(): number {
-    return Math.min(this.#messagesMax, Math.max(1, Math.floor(bodyBytesMax / this.#expectedBytes)));
+    return Math.max(1, Math.min(this.#messagesMax, Math.floor(bodyBytesMax / this.#expectedBytes)));
   }
 
   /** Room for messages that nobody was told of. */
@@ -65,20 +64,21 @@ export class CreditWindow {
   /** The connection is gone, and what was under way with it. Wakes who waits for room, so that they notice. */
   reset(): void {
     this.#underWay = 0;
-    this.#wakeAll();
+    this.#wake();
   }
 
   /**
-   * Grants what there is room for, as soon as there is.
+   * Grants what there is room for, as soon as there is, and no more than one share of the window.
+   * @param shares how many there are
    * @param wanted asked after each wait
    * @returns 0, and nothing is granted, when it is not wanted any more
    */
-  async reserve(wanted: () => boolean): Promise<number> {
+  async reserve(shares: number, wanted: () => boolean): Promise<number> {
     while (wanted()) {
-      const { free } = this;
-      if (free > 0) {
-        this.grant(free);
-        return free;
+      const messages = Math.min(this.free, Math.ceil(this.#target / shares));
+      if (messages > 0) {
+        this.grant(messages);
+        return messages;
       }
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -86,10 +86,6 @@ export class CreditWindow {
   }
 
   #wake(): void {
-    if (this.free > 0) this.#wakeAll();
-  }
-
-  #wakeAll(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    if (this.#waiting.length > 0) for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

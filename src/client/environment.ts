@@ -4,6 +4,7 @@
  * @module
  */
 import { invalid, MtsError } from "./errors.ts";
+import type { ConnectOptions } from "./options.ts";
 
 /** The part of the standard WebSocket that is used. The `ws` package for Node has it too. */
 export interface WebSocketLike {
@@ -40,40 +41,41 @@ export interface Environment {
   after(ms: number, then: () => void, idle?: boolean): () => void;
   /** From 0 to below 1. */
   random(): number;
-  /** A name that no other client has, of letters and digits. */
+  /** A name that no other client has, of at most 40 letters and digits. */
   uniqueName(): string;
 }
 
-/** Longest time that `setTimeout` can count. */
+/** Longest time that `setTimeout` can count; what is longer never comes. */
 const timerMsMax = 2 ** 31 - 1;
 
 const after = (ms: number, then: () => void, idle?: boolean): (() => void) => {
-  const timer: unknown = setTimeout(then, Math.min(ms, timerMsMax));
+  const timer = ms > timerMsMax ? undefined : setTimeout(then, ms);
   // Timers are objects in Node and Bun, numbers in browsers.
-  if (idle) (timer as { unref?(): void }).unref?.();
-  return () => clearTimeout(timer as ReturnType<typeof setTimeout>);
+  if (idle) (timer as { unref?(): void } | undefined)?.unref?.();
+  return () => clearTimeout(timer);
 };
 
 /**
  * The runtime's own, with what was given in its place.
  * @throws MtsError `no_websocket`
  */
-export const environment = (given: Partial<Environment>): Environment => {
-  const webSocket = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
-  const all = {
+export const environment = ({ webSocket, fetch: fetchGiven, environment: given }: ConnectOptions): Environment => {
+  webSocket ??= (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
+  if (!webSocket) {
+    throw new MtsError(
+      "no_websocket",
+      "There is no WebSocket here (Node has one from 22 on): give one as the option webSocket.",
+    );
+  }
+  return {
     webSocket,
-    fetch: ((url, init) => fetch(url, init)) satisfies FetchLike,
+    fetch: fetchGiven ?? ((url, init) => fetch(url, init)),
     nowMs: () => performance.now(),
     after,
     random: () => Math.random(),
-    uniqueName: () => crypto.getRandomValues(new Uint32Array(4)).reduce((name, word) => name + word.toString(36), ""),
+    uniqueName: () => crypto.getRandomValues(new Uint32Array(3)).join(""),
     ...given,
   };
-  if (all.webSocket) return { ...all, webSocket: all.webSocket };
-  throw new MtsError(
-    "no_websocket",
-    "There is no WebSocket here (Node has one from 22 on): give one as the option webSocket, e.g. of the ws package.",
-  );
 };
 
 /** Where the server is. */
@@ -89,7 +91,7 @@ export interface Endpoints {
  */
 export const endpoints = (url: string | URL): Endpoints => {
   const match = /^(?:http|ws)(s?:\/\/[^?#]+?)(?:\/v1\/ws)?\/*(?:[?#].*)?$/i.exec(String(url).trim());
-  if (match === null) throw invalid("url", "must begin with http://, https://, ws:// or wss://.");
+  if (match === null) throw invalid("url", "must begin with http(s):// or ws(s)://.");
   const base = match[1] ?? "";
   return { wsUrl: `ws${base}/v1/ws`, httpUrl: `http${base}` };
 };

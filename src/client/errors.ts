@@ -52,28 +52,33 @@ export class EpochChangedError extends MtsError {
   override readonly name = "EpochChangedError";
 
   constructor(before: string, now: string) {
-    super("epoch_changed", "The server has another store now; start over.", false, { before, now });
+    super("epoch_changed", "The server has another store now.", false, { before, now });
   }
 }
 
+/** A frame without what only told of which request it answers. */
+export const contentOf = (frame: Readonly<Record<string, unknown>>): Record<string, unknown> => {
+  const content = { ...frame };
+  for (const name of ["op", "id"]) Reflect.deleteProperty(content, name);
+  return content;
+};
+
 /** The error in a map of the server: an error frame, a result of a batch, a problem document. */
 export const errorFrom = (map: Readonly<Record<string, unknown>>): MtsError => {
-  const { code, detail, retryable, ...fields } = map;
-  // The envelope of a frame says nothing about the error.
-  for (const name of ["op", "id", "sid"]) Reflect.deleteProperty(fields, name);
+  const { code, detail, retryable, ...fields } = contentOf(map);
+  Reflect.deleteProperty(fields, "sid");
   return new MtsError(String(code), String(detail), retryable === true, fields);
 };
 
 export const invalid = (parameter: string, detail: string): MtsError =>
   new MtsError("invalid_parameter", `${parameter}: ${detail}`, false, { parameter });
 
-export const overloaded = (what: string): MtsError =>
-  new MtsError("overloaded", `Too many ${what} wait for their answers.`, true);
+export const overloaded = (what: string): MtsError => new MtsError("overloaded", `Too many ${what} wait.`, true);
 
 export const aborted = (signal: AbortSignal): MtsError =>
-  new MtsError("aborted", "The call was aborted.", false, {}, signal.reason);
+  new MtsError("aborted", "It was aborted.", false, {}, signal.reason);
 
-export const timedOut = (): MtsError => new MtsError("timed_out", "There was no answer in time.", true);
+export const timedOut = (): MtsError => new MtsError("timed_out", "No answer in time.", true);
 
 export const closed = (): MtsError => new MtsError("closed", "The client is closed.");
 
@@ -85,7 +90,7 @@ export const refused = (detail: string, fields?: MtsErrorFields, cause?: unknown
 
 /** It was sent and may be done. */
 export const outcomeUnknown = (fields?: MtsErrorFields, cause?: unknown): MtsError =>
-  new MtsError("outcome_unknown", "The answer did not come; it may be done.", true, fields, cause);
+  new MtsError("outcome_unknown", "The answer did not come.", true, fields, cause);
 
 export const protocolError = (what: string): MtsError => new MtsError("protocol_error", `The server sent ${what}.`);
 

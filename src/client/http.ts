@@ -76,14 +76,9 @@ export class HttpSide {
 
   /** Why the server does not let this client in for good; undefined when another attempt may work. */
   async refusal(): Promise<MtsError | undefined> {
-    try {
-      await this.#request("GET", "ws");
-    } catch (thrown) {
-      const error = toMtsError(thrown);
-      const status = Number(error.fields["status"]);
-      if (status >= 400 && status < 500 && !passing.includes(status)) return error;
-    }
-    return undefined;
+    const error = await this.#request("GET", "ws").then(() => undefined, toMtsError);
+    const status = Number(error?.fields["status"]);
+    return status >= 400 && status < 500 && !passing.includes(status) ? error : undefined;
   }
 
   #request(method: string, path: string, body?: Fields, signal?: AbortSignal): Promise<Fields> {

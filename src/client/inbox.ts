@@ -2,19 +2,15 @@
  * The end of a stream that the caller holds: what came waits here for `next()`.
  * @module
  */
-import { Fifo } from "./fifo.ts";
-
-interface Taker<T> {
-  resolve(result: IteratorResult<T, undefined>): void;
-  reject(error: unknown): void;
-}
 
 /** Items in order, then the end. Who pushes sees to a bound. */
 export class Inbox<T> {
-  readonly #items = new Fifo<T>();
-  readonly #takers = new Fifo<Taker<T>>();
-  #end: { readonly error?: Error | undefined } | undefined;
+  #came: T[] = [];
+  /** What came before, the next one last: taking it costs the same at any length. */
+  #next: T[] = [];
+  #waiting: (() => void)[] = [];
   readonly #onTaken: (item: T) => void;
+  #end: { readonly error?: Error | undefined } | undefined;
 
   /** @param onTaken called for each item as it goes to the caller */
   constructor(onTaken: (item: T) => void) {
@@ -23,44 +19,50 @@ export class Inbox<T> {
 
   push(item: T): void {
     if (this.#end) return;
-    const taker = this.#takers.shift();
-    if (taker) {
-      taker.resolve({ done: false, value: item });
-      this.#onTaken(item);
-    } else this.#items.push(item);
+    this.#came.push(item);
+    this.#wake();
   }
 
   /** The end comes behind what is there; an error is thrown once. */
   end(error?: Error): void {
-    if (this.#end) return;
-    this.#end = { error };
-    for (const taker of this.#takers.drain()) this.#finish(taker);
+    this.#end ??= { error };
+    this.#wake();
   }
 
   /** The end, at once: nothing that is there is wanted any more. Returns it. */
   cancel(): readonly T[] {
-    this.end();
+    const untaken = [...this.#next.reverse(), ...this.#came];
+    this.#next = this.#came = [];
     this.#end = {};
-    return this.#items.drain();
+    this.#wake();
+    return untaken;
   }
 
-  next(): Promise<IteratorResult<T, undefined>> {
-    const item = this.#items.shift();
-    if (item !== undefined) {
-      this.#onTaken(item);
-      return Promise.resolve({ done: false, value: item });
+  async next(): Promise<IteratorResult<T, undefined>> {
+    for (;;) {
+      if (this.#next.length === 0) {
+        this.#next = this.#came.reverse();
+        this.#came = [];
+      }
+      const value = this.#next.pop();
+      // Nobody pushes undefined.
+      if (value !== undefined) {
+        this.#onTaken(value);
+        return { done: false, value };
+      }
+      if (this.#end) {
+        const { error } = this.#end;
+        this.#end = {};
+        if (error) throw error;
+        return { done: true, value: undefined };
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
-    return new Promise((resolve, reject) => {
-      const taker = { resolve, reject };
-      if (this.#end) this.#finish(taker);
-      else this.#takers.push(taker);
-    });
   }
 
-  #finish(taker: Taker<T>): void {
-    const error = this.#end?.error;
-    this.#end = {};
-    if (error) taker.reject(error);
-    else taker.resolve({ done: true, value: undefined });
+  #wake(): void {
+    if (this.#waiting.length === 0) return;
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting = [];
   }
 }

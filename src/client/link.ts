@@ -3,26 +3,24 @@
  * repeated outlive the session they began on.
  * @module
  */
-import type { Endpoints, Environment } from "./environment.ts";
+import type { Environment } from "./environment.ts";
 import { closed, EpochChangedError, type MtsError, outcomeUnknown, overloaded, refused, toMtsError } from "./errors.ts";
 import type { HttpSide } from "./http.ts";
-import type { ConnectOptions, Status } from "./options.ts";
+import type { CallOptions, ConnectOptions, Status } from "./options.ts";
 import { onAbort, untilAborted, within } from "./scope.ts";
-import { Session, type SocketEnd } from "./session.ts";
+import { Session } from "./session.ts";
 import { type Deferred, deferred } from "./wire.ts";
 
 /** Calls that wait for an answer or for a connection. */
 const callsMax = 10_000;
+const timeoutMsDefault = 30_000;
 const backoffMsMinDefault = 100;
 const backoffMsMaxDefault = 10_000;
-const connectMsDefault = 10_000;
 /** A connection that lasted this long was a good one: the pauses start small again. */
 const steadyMs = 5000;
 
 /** How long one call may take. */
-export interface CallBounds {
-  readonly signal?: AbortSignal | undefined;
-  readonly timeoutMs: number;
+export interface CallBounds extends CallOptions {
   /** True: a call that was sent when the connection broke fails with `outcome_unknown`. */
   readonly once?: boolean | undefined;
   /** Only where the sequences of this epoch are valid. */
@@ -36,43 +34,36 @@ export class Link {
   /** Why there will be no further session. */
   end: MtsError | undefined;
   /** Hears of every new session before anybody who waits for one. */
-  onSession: (session: Session) => void = () => undefined;
+  onSession: ((session: Session) => void) | undefined;
   /** Hears of the end. */
-  onEnd: (error: MtsError) => void = () => undefined;
+  onEnd: ((error: MtsError) => void) | undefined;
   /** The last one that was begun. */
   #session: Session | undefined;
-  #waiting = new Set<Deferred<Session>>();
+  readonly #waiting = new Set<Deferred<Session>>();
   #attempt = 0;
   #welcomedAtMs = 0;
-  #cancelRetry: () => void = () => undefined;
+  #cancelRetry: (() => void) | undefined;
   #calls = 0;
-  readonly #where: Endpoints;
-  readonly #http: HttpSide;
+  /** Of calls that do not say. */
+  readonly timeoutMs: number;
+  readonly env: Environment;
+  readonly http: HttpSide;
+  readonly #wsUrl: string;
   readonly #options: ConnectOptions;
 
-  constructor(
-    readonly env: Environment,
-    where: Endpoints,
-    http: HttpSide,
-    options: ConnectOptions,
-  ) {
-    this.#where = where;
-    this.#http = http;
+  constructor(env: Environment, wsUrl: string, http: HttpSide, options: ConnectOptions) {
+    this.env = env;
+    this.http = http;
+    this.#wsUrl = wsUrl;
     this.#options = options;
+    this.timeoutMs = options.timeoutMs ?? timeoutMsDefault;
   }
 
   connect(): void {
-    this.#tell({ state: "connecting" });
-    if (this.end) return;
     try {
-      this.#session = new Session({
-        env: this.env,
-        wsUrl: this.#where.wsUrl,
-        connectMsMax: this.#options.connectMsMax ?? connectMsDefault,
-        heartbeatMs: this.#options.heartbeatMs,
-        copyFrames: this.#options.webSocket !== undefined,
-        onWelcome: (session) => this.#welcomed(session),
-        onEnd: (session, end) => this.#ended(session, end),
+      this.#session = new Session(this.env, this.#wsUrl, this.#options, {
+        welcomed: (session) => this.#welcomed(session),
+        ended: (session, code, reason) => this.#ended(session, code, reason),
       });
     } catch (error) {
       // A page that came over https may not open ws:, for example.
@@ -84,7 +75,7 @@ export class Link {
   async session(signal: AbortSignal): Promise<Session> {
     signal.throwIfAborted();
     if (this.end) throw this.end;
-    if (this.#session?.open && this.#session.welcome) return this.#session;
+    if (this.#session?.open && this.#session.welcomed) return this.#session;
     const waiter = deferred<Session>();
     this.#waiting.add(waiter);
     const forget = onAbort(signal, () => waiter.reject(signal.reason));
@@ -96,6 +87,14 @@ export class Link {
     }
   }
 
+  /** Runs work that ends with its caller's signal or its time. */
+  within<T>(
+    { signal, timeoutMs = this.timeoutMs }: CallOptions,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return within(this.env, { signal, timeoutMs }, work);
+  }
+
   /**
    * Sends a request, on the next session again when the one it was sent on broke or its server was stopping.
    * @throws MtsError
@@ -104,7 +103,7 @@ export class Link {
     if (this.#calls >= callsMax) throw overloaded("calls");
     this.#calls++;
     try {
-      return await within(this.env, bounds, (signal) => this.#repeat<T>(frame, bounds, signal));
+      return await this.within(bounds, (signal) => this.#repeat<T>(frame, bounds, signal));
     } finally {
       this.#calls--;
     }
@@ -113,8 +112,8 @@ export class Link {
   async #repeat<T>(frame: object, { once, epoch }: CallBounds, signal: AbortSignal): Promise<T> {
     for (;;) {
       const session = await this.session(signal);
-      const now = session.welcome?.epoch;
-      if (epoch !== undefined && now !== undefined && now !== epoch) throw new EpochChangedError(epoch, now);
+      const now = session.welcome.epoch;
+      if (epoch && epoch !== now) throw new EpochChangedError(epoch, now);
       try {
         return await session.request<T>(frame, signal);
       } catch (error) {
@@ -131,37 +130,33 @@ export class Link {
   close(error?: MtsError): void {
     if (this.end) return;
     this.end = error ?? closed();
-    this.#cancelRetry();
+    this.#cancelRetry?.();
     this.#session?.end(1000, "");
     for (const waiter of this.#waiting) waiter.reject(this.end);
-    this.onEnd(this.end);
+    this.onEnd?.(this.end);
     this.#tell({ state: "closed", error });
   }
 
   #welcomed(session: Session): void {
-    const { welcome } = session;
-    if (!welcome) return;
-    const { epoch, version, node } = welcome;
-    const before = this.epoch;
+    const { epoch, version, node } = session.welcome;
+    const before = this.epoch ?? epoch;
     this.epoch = epoch;
     this.#welcomedAtMs = this.env.nowMs();
     this.#tell({ state: "connected", epoch, version, node });
-    if (before !== undefined && before !== epoch) {
-      this.#tell({ state: "epoch_changed", error: new EpochChangedError(before, epoch) });
-    }
-    this.onSession(session);
+    if (before !== epoch) this.#tell({ state: "epoch_changed", error: new EpochChangedError(before, epoch) });
+    this.onSession?.(session);
     for (const waiter of this.#waiting) waiter.resolve(session);
   }
 
-  #ended({ welcome }: Session, { code, reason, opened }: SocketEnd): void {
+  #ended({ welcomed }: Session, code: number, reason: string): void {
     if (this.end) return;
     this.#tell({ state: "disconnected", code, reason });
-    if (welcome && this.env.nowMs() - this.#welcomedAtMs >= steadyMs) this.#attempt = 0;
+    if (welcomed && this.env.nowMs() - this.#welcomedAtMs >= steadyMs) this.#attempt = 0;
     if (code >= 3500 && code < 4000) {
-      this.close(refused(`The server closed with ${code} ${reason}.`, { close_code: code, reason }));
-    } else if (opened) this.#retry();
+      this.close(refused(`The server closed with ${code} ${reason}.`, { close_code: code }));
+    } else if (welcomed) this.#retry();
     // A failed upgrade does not tell why; a plain request does.
-    else void this.#http.refusal().then((error) => (error ? this.close(error) : this.#retry()));
+    else void this.http.refusal().then((error) => (error ? this.close(error) : this.#retry()));
   }
 
   #retry(): void {

@@ -3,10 +3,7 @@
  * @module
  */
 import { MtsError } from "./errors.ts";
-import type { Tuple } from "./wire.ts";
-
-// A BOM is part of the text: it is the body byte for byte.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+import { type Tuple, utf8 } from "./wire.ts";
 
 /** Acknowledges a message, or with `delayMs` gives it back. */
 export type Settling = (sequence: number, delayMs?: number) => Promise<void>;
@@ -33,7 +30,7 @@ export class Message {
 
   /** The body as UTF-8 text. */
   text(): string {
-    return decoder.decode(this.data);
+    return utf8(this.data);
   }
 
   /** The body as JSON. @throws SyntaxError */

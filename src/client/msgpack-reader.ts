@@ -4,13 +4,11 @@
  * @module
  */
 import { protocolError } from "./errors.ts";
+import { utf8 } from "./wire.ts";
 
 /** Keys and subjects come again and again; finding them in a table is cheaper than decoding them. */
 const rememberedBytesMax = 48;
 const rememberedSlots = 1024;
-
-// A BOM is part of a text here.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** May be reused, not re-entered. */
 export class MsgpackReader {
@@ -28,14 +26,14 @@ export class MsgpackReader {
     this.#numbers = new DataView(frame);
     this.#at = 0;
     const value = this.#value();
-    if (this.#at !== this.#bytes.length) throw protocolError("a frame with more than one value");
+    if (this.#at !== this.#bytes.length) throw protocolError("more than one value");
     return value;
   }
 
   #take(count: number): number {
     const start = this.#at;
     this.#at = start + count;
-    if (this.#at > this.#bytes.length) throw protocolError("a frame that is cut off");
+    if (this.#at > this.#bytes.length) throw protocolError("less than one value");
     return start;
   }
 
@@ -61,18 +59,21 @@ export class MsgpackReader {
     if (type < 0x90) return this.#map(type & 0x0f);
     if (type < 0xa0) return this.#array(type & 0x0f);
     if (type < 0xc0) return this.#string(type & 0x1f);
-    if (type === 0xc0) return null;
-    if (type === 0xc2 || type === 0xc3) return type === 0xc3;
-    // The types of a family follow each other, each with a size of twice as many bytes.
-    if (type >= 0xc4 && type <= 0xc6) return this.#binary(this.#uint(1 << (type - 0xc4)));
-    if (type === 0xcb) return this.#numbers.getFloat64(this.#take(8));
-    if (type >= 0xcc && type <= 0xcf) return this.#uint(1 << (type - 0xcc));
-    if (type >= 0xd0 && type <= 0xd3) return this.#int(1 << (type - 0xd0));
-    if (type >= 0xd9 && type <= 0xdb) return this.#string(this.#uint(1 << (type - 0xd9)));
-    if (type === 0xdc || type === 0xdd) return this.#array(this.#uint(2 << (type - 0xdc)));
-    if (type === 0xde || type === 0xdf) return this.#map(this.#uint(2 << (type - 0xde)));
     if (type >= 0xe0) return type - 0x100;
-    throw protocolError(`msgpack of type ${type}`);
+    // The types of a family follow each other, each with a number of twice as many bytes.
+    const place = type & 3;
+    const size = 1 << place;
+    const half = size >> 1;
+    if (type === 0xc0) return null;
+    if (type === 0xc2 || type === 0xc3) return place === 3;
+    if (type >= 0xde) return this.#map(this.#uint(half));
+    if (type >= 0xdc) return this.#array(this.#uint(size * 2));
+    if (type >= 0xd9) return this.#string(this.#uint(half));
+    if (type === 0xcb) return this.#numbers.getFloat64(this.#take(8));
+    if (type >= 0xd0 && type < 0xd4) return this.#int(size);
+    if (type >= 0xcc && type < 0xd0) return this.#uint(size);
+    if (type >= 0xc4 && type < 0xc7) return this.#binary(this.#uint(size));
+    throw protocolError(`type ${type}`);
   }
 
   #binary(length: number): Uint8Array {
@@ -100,13 +101,13 @@ export class MsgpackReader {
 
   #string(length: number): string {
     const start = this.#take(length);
-    if (length > rememberedBytesMax) return decoder.decode(this.#bytes.subarray(start, this.#at));
+    if (length > rememberedBytesMax) return utf8(this.#bytes.subarray(start, this.#at));
     let hash = length;
     for (let i = start; i < this.#at; i++) hash = (hash * 31 + (this.#bytes[i] ?? 0)) | 0;
     const slot = hash & (rememberedSlots - 1);
     const known = this.#remembered[slot];
     if (known?.length === length && this.#isAt(known, start)) return known;
-    return (this.#remembered[slot] = decoder.decode(this.#bytes.subarray(start, this.#at)));
+    return (this.#remembered[slot] = utf8(this.#bytes.subarray(start, this.#at)));
   }
 
   /** Whether an all-ASCII text stands here; one that is not ASCII differs from its bytes. */

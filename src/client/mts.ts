@@ -3,7 +3,7 @@
  * @module
  */
 import { type Endpoints, type Environment, endpoints, environment } from "./environment.ts";
-import { errorFrom, MtsError, toMtsError } from "./errors.ts";
+import { errorFrom, type MtsError, toMtsError } from "./errors.ts";
 import { type Consumer, HttpSide } from "./http.ts";
 import { Link } from "./link.ts";
 import { Message } from "./message.ts";
@@ -20,16 +20,15 @@ import type {
   Receipt,
   SubscribeOptions,
 } from "./options.ts";
+import { Outstanding } from "./outstanding.ts";
 import { Publisher } from "./publisher.ts";
-import { untilAborted, within } from "./scope.ts";
+import { untilAborted } from "./scope.ts";
 import { type Acknowledged, Settler } from "./settler.ts";
 import type { StreamTools } from "./stream.ts";
 import { type PageFrame, Subscription } from "./subscription.ts";
 import { wireFrom } from "./wire.ts";
 
-const timeoutMsDefault = 30_000;
 const closeMsDefault = 5000;
-const batchMessagesMax = 10_000;
 
 /** What a fetch answers. */
 export interface Page {
@@ -49,20 +48,17 @@ export type Settled = { readonly sequence: number } | { readonly sequences: read
 
 /** A client of one server. */
 export class Mts {
-  readonly #env: Environment;
-  readonly #timeoutMs: number;
   readonly #tools: StreamTools;
   readonly #publisher: Publisher;
+  /** Acknowledgements under way. */
+  readonly #outstanding = new Outstanding();
   #closing: Promise<void> | undefined;
 
   /** Use `connect`. */
-  constructor(env: Environment, where: Endpoints, options: ConnectOptions) {
-    this.#env = env;
-    this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
-    const http = new HttpSide(where.httpUrl, env);
-    const link = new Link(env, where, http, options);
-    this.#tools = { link, http, settler: new Settler(link, http, this.#timeoutMs), streams: new Set() };
-    this.#publisher = new Publisher(link, options, this.#timeoutMs);
+  constructor(env: Environment, { wsUrl, httpUrl }: Endpoints, options: ConnectOptions) {
+    const link = new Link(env, wsUrl, new HttpSide(httpUrl, env), options);
+    this.#tools = { link, settler: new Settler(link, this.#outstanding), streams: new Set() };
+    this.#publisher = new Publisher(link, options);
     link.connect();
   }
 
@@ -76,7 +72,8 @@ export class Mts {
    * @throws MtsError `connection_refused` (or the server's own code), `timed_out`, `aborted`, `closed`
    */
   async connected(options: CallOptions = {}): Promise<void> {
-    await within(this.#env, this.#bounds(options), (signal) => this.#tools.link.session(signal));
+    const { link } = this.#tools;
+    await link.within(options, (signal) => link.session(signal));
   }
 
   /**
@@ -92,17 +89,10 @@ export class Mts {
   }
 
   /**
-   * Publishes up to 10,000 messages; not atomic.
-   * @returns for each message its receipt or its error, in the order given
-   * @throws MtsError `too_many_messages`
+   * Publishes many; not atomic.
+   * @returns for each message its receipt or its error, in the order given; never rejects
    */
-  async publishBatch(
-    messages: readonly BatchMessage[],
-    options: CallOptions = {},
-  ): Promise<readonly (Receipt | MtsError)[]> {
-    if (messages.length > batchMessagesMax) {
-      throw new MtsError("too_many_messages", `A batch has at most ${batchMessagesMax} messages.`);
-    }
+  publishBatch(messages: readonly BatchMessage[], options: CallOptions = {}): Promise<readonly (Receipt | MtsError)[]> {
     return Promise.all(
       messages.map((message) =>
         this.publish(message.subject, message.body, { ...message, ...options }).catch(toMtsError),
@@ -131,24 +121,21 @@ export class Mts {
   async fetch({ signal, timeoutMs, ...request }: FetchOptions): Promise<Page> {
     const { subject, consumer, from, waitMs = 0, autoAck } = request;
     const { link, settler } = this.#tools;
-    const { epoch, firstSequence, lastSequence, nextSequence, ...page } = await link.call<PageFrame & Page>(
+    const { errors = [], ...page } = await link.call<PageFrame & Page>(
       { op: "fetch", ...request, from: wireFrom(from) },
-      { signal, timeoutMs: timeoutMs ?? this.#timeoutMs + waitMs, once: autoAck },
+      { signal, timeoutMs: timeoutMs ?? link.timeoutMs + waitMs, once: autoAck },
     );
-    const settling = consumer && !autoAck ? settler.line(subject, consumer, epoch) : undefined;
+    const settling = consumer && !autoAck ? settler.line(subject, consumer, page.epoch) : undefined;
     const messages = page.messages.map((tuple) => new Message(tuple, settling));
-    const damaged = (page.errors ?? []).map((error) => errorFrom({ ...error, subject }));
-    return { subject, epoch, messages, damaged, firstSequence, lastSequence, nextSequence };
+    return { ...page, subject, messages, damaged: errors.map((error) => errorFrom({ ...error, subject })) };
   }
 
   /**
    * Acknowledges by number; a message that came from here has `ack()`.
    * @throws MtsError `consumer_not_found`, `sequence_out_of_range`, `wrong_ack_mode` …
    */
-  async ack(subject: string, consumer: string, settled: Settled, options: CallOptions = {}): Promise<Acknowledged> {
-    const frame = { op: "ack", subject, consumer, ...settled };
-    const { ackedThrough, moved } = await this.#tools.link.call<Acknowledged>(frame, this.#bounds(options));
-    return { ackedThrough, moved };
+  ack(subject: string, consumer: string, settled: Settled, options: CallOptions = {}): Promise<Acknowledged> {
+    return this.#tools.link.call({ op: "ack", subject, consumer, ...settled }, options);
   }
 
   /** Gives leased messages of an `explicit` consumer back; they come again after `delayMs`. Answers how many will. */
@@ -160,30 +147,30 @@ export class Mts {
     options: CallOptions = {},
   ): Promise<number> {
     const frame = { op: "nack", subject, consumer, sequences, delayMs };
-    return (await this.#tools.link.call<{ readonly redeliver: number }>(frame, this.#bounds(options))).redeliver;
+    return (await this.#tools.link.call<{ readonly redeliver: number }>(frame, options)).redeliver;
   }
 
   /** Makes a consumer. @throws MtsError `consumer_exists` when it is there with another configuration */
   putConsumer(subject: string, name: string, options: ConsumerOptions = {}): Promise<Consumer> {
-    return this.#tools.http.consumer("PUT", subject, name, options);
+    return this.#tools.link.http.consumer("PUT", subject, name, options);
   }
 
   /** @throws MtsError `consumer_not_found` */
   consumer(subject: string, name: string): Promise<Consumer> {
-    return this.#tools.http.consumer("GET", subject, name);
+    return this.#tools.link.http.consumer("GET", subject, name);
   }
 
   /** Ends its subscriptions too. Answers the state it had. @throws MtsError `consumer_not_found` */
   deleteConsumer(subject: string, name: string): Promise<Consumer> {
-    return this.#tools.http.consumer("DELETE", subject, name);
+    return this.#tools.link.http.consumer("DELETE", subject, name);
   }
 
-  /** How long the server takes to answer, in milliseconds. @throws MtsError */
+  /** How long the server takes to answer, in milliseconds; without a connection, from now on. @throws MtsError */
   async ping(options: CallOptions = {}): Promise<number> {
-    await this.connected(options);
-    const startMs = this.#env.nowMs();
-    await this.#tools.link.call({ op: "ping" }, this.#bounds(options));
-    return this.#env.nowMs() - startMs;
+    const { link } = this.#tools;
+    const startMs = link.env.nowMs();
+    await link.call({ op: "ping" }, options);
+    return link.env.nowMs() - startMs;
   }
 
   /**
@@ -201,19 +188,12 @@ export class Mts {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const { link, settler, streams } = this.#tools;
+    const { link, streams } = this.#tools;
     for (const stream of streams) stream.close();
-    const flushed = (): Promise<unknown> => Promise.all([this.#publisher.idle(), settler.idle()]);
+    const flushed = (): Promise<unknown> => Promise.all([this.#publisher.outstanding.idle(), this.#outstanding.idle()]);
     // What did not get through in time is told so by the end of the link.
-    await within(this.#env, { timeoutMs }, (signal) => Promise.race([flushed(), untilAborted(signal)]));
+    await link.within({ timeoutMs }, (signal) => Promise.race([flushed(), untilAborted(signal)]));
     link.close();
-  }
-
-  #bounds({ signal, timeoutMs = this.#timeoutMs }: CallOptions): {
-    signal: AbortSignal | undefined;
-    timeoutMs: number;
-  } {
-    return { signal, timeoutMs };
   }
 }
 
@@ -227,8 +207,5 @@ export class Mts {
  * ```
  * @throws MtsError `invalid_parameter` for the URL, `no_websocket`
  */
-export const connect = (url: string | URL, options: ConnectOptions = {}): Mts => {
-  const { webSocket, fetch } = options;
-  const env = environment({ ...options.environment, ...(webSocket && { webSocket }), ...(fetch && { fetch }) });
-  return new Mts(env, endpoints(url), options);
-};
+export const connect = (url: string | URL, options: ConnectOptions = {}): Mts =>
+  new Mts(environment(options), endpoints(url), options);

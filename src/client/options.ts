@@ -7,7 +7,6 @@ import type { EpochChangedError, MtsError } from "./errors.ts";
 
 /** What the connection does, for `onStatus`. */
 export type Status =
-  | { readonly state: "connecting" }
   | { readonly state: "connected"; readonly epoch: string; readonly version: string; readonly node: string }
   /** `code` as the WebSocket gave it; 1006 when there was none. */
   | { readonly state: "disconnected"; readonly code: number; readonly reason: string }
@@ -59,7 +58,7 @@ export interface CallOptions {
 
 /**
  * A message's content. Bytes are sent as they are and must not change until the publish settles; a string as UTF-8; a
- * plain object, an array, a number, a boolean, null or what has `toJSON` as JSON, with the header `content-type:
+ * plain object, an array, a number, a boolean, null or a `Date` as JSON, with the header `content-type:
  * application/json` unless there is one.
  */
 export type Body = string | ArrayBuffer | ArrayBufferView | object | number | boolean | null;
@@ -108,7 +107,7 @@ export interface SubscribeOptions {
   /** Resumes after what this consumer has acknowledged; needs a filter without wildcards. */
   readonly consumer?: string | undefined;
   /**
-   * Messages on their way or waiting here; 1 to 65,535, default 4096, with a consumer 256 (each may be a lease whose
+   * Messages on their way or waiting here; at least 1, default 4096, with a consumer 256 (each may be a lease whose
    * time runs). Fewer when they are large (64 MiB in all).
    */
   readonly credit?: number | undefined;

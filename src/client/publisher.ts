@@ -7,9 +7,9 @@
  */
 import { contentOf } from "./body.ts";
 import { aborted, errorFrom, type MtsError, outcomeUnknown, overloaded, timedOut } from "./errors.ts";
-import { Fifo } from "./fifo.ts";
 import type { Link } from "./link.ts";
 import type { Body, ConnectOptions, PublishOptions, Receipt } from "./options.ts";
+import { Outstanding } from "./outstanding.ts";
 import { onAbort } from "./scope.ts";
 import type { Session } from "./session.ts";
 import { type Fields, isMap } from "./wire.ts";
@@ -25,8 +25,8 @@ const joinCountMax = 256;
 const joinBytesMax = 240 * 1024;
 /** About what surrounds a body. */
 const overheadBytes = 128;
-/** How often deadlines are looked at: publishes come too fast for a timer each. */
-const sweepMs = 50;
+/** Settled publishes that may stay in the line. */
+const settledMax = 1024;
 
 /** One publish until it is settled. */
 interface Entry {
@@ -35,9 +35,10 @@ interface Entry {
   /** The id is the SDK's own: a duplicate can only be its own repetition. */
   readonly ownId: boolean;
   readonly bytes: number;
-  readonly deadlineMs: number;
-  resolve(receipt: Receipt): void;
-  reject(error: MtsError): void;
+  readonly resolve: (receipt: Receipt) => void;
+  readonly reject: (error: MtsError) => void;
+  /** Takes back its deadline and its signal. */
+  forget?(): void;
   /** It may be stored. */
   sent: boolean;
   done: boolean;
@@ -46,29 +47,26 @@ interface Entry {
 /** All publishes of one client. */
 export class Publisher {
   /** Never sent, or to be sent again; in order. */
-  readonly #unsent = new Fifo<Entry>();
+  #unsent: Entry[] = [];
   /** Sent and not answered, frame by frame; in order. */
   readonly #inFlight = new Set<readonly Entry[]>();
   readonly #link: Link;
+  /** Those not settled. */
+  readonly outstanding = new Outstanding();
   readonly #options: ConnectOptions;
-  readonly #timeoutMs: number;
   readonly #idPrefix: string;
   #ids = 0;
   /** Where publishes are taken now. */
   #session: Session | undefined;
   #inFlightCount = 0;
   #inFlightBytes = 0;
-  /** Not settled. */
-  #count = 0;
+  /** Theirs. */
   #bytes = 0;
   #scheduled = false;
-  #sweeping = false;
-  #idle: (() => void)[] = [];
 
-  constructor(link: Link, options: ConnectOptions, timeoutMs: number) {
+  constructor(link: Link, options: ConnectOptions) {
     this.#link = link;
     this.#options = options;
-    this.#timeoutMs = timeoutMs;
     this.#idPrefix = `${link.env.uniqueName()}-`;
     link.onSession = (session) => {
       this.#session = session;
@@ -84,18 +82,10 @@ export class Publisher {
     return new Promise((resolve, reject) => this.#add(subject, body, options, resolve, reject));
   }
 
-  /** Resolves when nothing is waiting. */
-  idle(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#idle.push(resolve);
-      this.#tellIdle();
-    });
-  }
-
   #add(
     subject: string,
     body: Body,
-    { messageId, expectedLast, signal, timeoutMs = this.#timeoutMs, ...rest }: PublishOptions,
+    { messageId, expectedLast, signal, timeoutMs = this.#link.timeoutMs, ...rest }: PublishOptions,
     resolve: (receipt: Receipt) => void,
     reject: (error: MtsError) => void,
   ): void {
@@ -104,7 +94,8 @@ export class Publisher {
     const { data, headers } = contentOf(body, rest);
     const bytes = data.length + overheadBytes;
     const { queuedMax = queuedDefault, queuedBytesMax = queuedBytesDefault, messageIds = true } = this.#options;
-    if (this.#count > 0 && (this.#count >= queuedMax || this.#bytes + bytes > queuedBytesMax)) {
+    const { count } = this.outstanding;
+    if (count > 0 && (count >= queuedMax || this.#bytes + bytes > queuedBytesMax)) {
       throw overloaded("publishes");
     }
     const ownId = messageId === undefined && messageIds;
@@ -113,27 +104,22 @@ export class Publisher {
       fields: { subject, data, headers, message_id: id, expected_last_sequence: expectedLast },
       ownId,
       bytes,
-      deadlineMs: this.#link.env.nowMs() + timeoutMs,
       resolve,
       reject,
       sent: false,
       done: false,
     };
-    if (signal) {
-      const forget = onAbort(signal, () => this.#reject(entry, aborted(signal)));
-      entry.resolve = (receipt) => {
-        forget();
-        resolve(receipt);
-      };
-      entry.reject = (error) => {
-        forget();
-        reject(error);
-      };
-    }
-    this.#count++;
+    const forget = onAbort(signal, (from) => this.#reject(entry, aborted(from)));
+    const cancel = this.#link.env.after(timeoutMs, () =>
+      this.#reject(entry, entry.sent ? unknownOutcome(entry) : timedOut()),
+    );
+    entry.forget = () => {
+      cancel();
+      forget();
+    };
+    this.outstanding.begin();
     this.#bytes += bytes;
     this.#unsent.push(entry);
-    this.#sweepLater();
     this.#flushLater();
   }
 
@@ -155,7 +141,7 @@ export class Publisher {
     this.#inFlightCount = 0;
     this.#inFlightBytes = 0;
     for (const entry of again) if (entry.sent && !messageIdOf(entry)) this.#reject(entry, unknownOutcome(entry));
-    this.#unsent.unshift(again.filter(({ done }) => !done));
+    this.#unsent = [...again, ...this.#unsent].filter(({ done }) => !done);
   }
 
   #flush(): void {
@@ -171,19 +157,22 @@ export class Publisher {
     const { inFlightMax = inFlightDefault, inFlightBytesMax = inFlightBytesDefault } = this.#options;
     const run: Entry[] = [];
     let joined = 0;
-    for (let entry = this.#unsent.peek(); entry; entry = this.#unsent.peek()) {
+    let taken = 0;
+    for (const entry of this.#unsent) {
       const { bytes, done } = entry;
       if (!done) {
-        if (run.length > 0 && (run.length >= joinCountMax || joined + bytes > joinBytesMax)) break;
-        const room = this.#inFlightCount < inFlightMax && this.#inFlightBytes + bytes <= inFlightBytesMax;
-        if (this.#inFlightCount > 0 && !room) break;
+        const isFull = run.length > 0 && (run.length >= joinCountMax || joined + bytes > joinBytesMax);
+        const inFlight = this.#inFlightCount;
+        if (isFull || (inFlight > 0 && (inFlight >= inFlightMax || this.#inFlightBytes + bytes > inFlightBytesMax)))
+          break;
         run.push(entry);
         joined += bytes;
         this.#inFlightCount++;
         this.#inFlightBytes += bytes;
       }
-      this.#unsent.shift();
+      taken++;
     }
+    this.#unsent.splice(0, taken);
     return run;
   }
 
@@ -193,7 +182,7 @@ export class Publisher {
       run.length === 1 ? { op: "publish", ...messages[0] } : { op: "publish_batch", messages },
     );
     this.#inFlight.add(run);
-    if (frame.length > (session.welcome?.maxFrameBytes ?? Infinity)) {
+    if (frame.length > session.welcome.maxFrameBytes) {
       // The server would close the connection, and again after every repetition.
       this.#answered(run, { op: "error", code: "body_too_large", detail: "It does not fit into a frame." });
       return;
@@ -241,42 +230,17 @@ export class Publisher {
   #finish(entry: Entry): boolean {
     if (entry.done) return false;
     entry.done = true;
-    this.#count--;
+    entry.forget?.();
     this.#bytes -= entry.bytes;
-    this.#tellIdle();
+    // Without a connection nobody else takes settled ones out of the line.
+    if (this.#unsent.length > 2 * this.outstanding.count + settledMax)
+      this.#unsent = this.#unsent.filter(({ done }) => !done);
+    this.outstanding.end();
     return true;
   }
 
-  #tellIdle(): void {
-    if (this.#count === 0) for (const resolve of this.#idle.splice(0)) resolve();
-  }
-
-  #sweepLater(): void {
-    if (this.#sweeping || this.#count === 0) return;
-    this.#sweeping = true;
-    this.#link.env.after(
-      sweepMs,
-      () => {
-        this.#sweeping = false;
-        this.#sweep();
-        this.#sweepLater();
-      },
-      true,
-    );
-  }
-
-  #sweep(): void {
-    const nowMs = this.#link.env.nowMs();
-    const unsent = this.#unsent.drain();
-    for (const entry of [...[...this.#inFlight].flat(), ...unsent]) {
-      if (entry.deadlineMs <= nowMs) this.#reject(entry, entry.sent ? unknownOutcome(entry) : timedOut());
-    }
-    // Without a connection nobody else takes settled ones out of the line.
-    this.#unsent.unshift(unsent.filter(({ done }) => !done));
-  }
-
   #close(error: MtsError): void {
-    for (const entry of [...[...this.#inFlight].flat(), ...this.#unsent.drain()]) {
+    for (const entry of [...[...this.#inFlight].flat(), ...this.#unsent]) {
       this.#reject(entry, entry.sent ? unknownOutcome(entry, error) : error);
     }
   }

@@ -276,10 +276,8 @@ describe("the connection", () => {
     await mts.connected();
     proxy.pause();
     await again.promise;
-    expect(states.map(({ state }) => state)).toEqual([
-      ...["connecting", "connected", "disconnected", "reconnecting", "connecting", "connected"],
-    ] as typeof states extends readonly { state: infer S }[] ? S[] : never);
-    expect(states[2]).toMatchObject({ code: 4000, reason: "silent" });
+    expect(states.map(({ state }) => state)).toEqual(["connected", "disconnected", "reconnecting", "connected"]);
+    expect(states[1]).toMatchObject({ code: 4000, reason: "silent" });
   });
 
   test("publishes wait for a connection, within their time", async () => {
@@ -382,7 +380,7 @@ describe("a server that does not want the client", () => {
       const mts = connect(url, {
         ...fast,
         onStatus: (status) => {
-          if (status.state === "connecting") attempts++;
+          if (status.state === "disconnected") attempts++;
           if (status.state === "closed") resolve({ error: status.error, attempts });
         },
       });

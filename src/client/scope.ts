@@ -6,10 +6,12 @@ import type { Environment } from "./environment.ts";
 import { aborted, timedOut } from "./errors.ts";
 
 /** Calls `then` when the signal is aborted, at once when it is already. The returned function takes that back. */
-export const onAbort = (signal: AbortSignal | undefined, then: () => void): (() => void) => {
-  if (signal?.aborted) then();
-  signal?.addEventListener("abort", then);
-  return () => signal?.removeEventListener("abort", then);
+export const onAbort = (signal: AbortSignal | undefined, then: (signal: AbortSignal) => void): (() => void) => {
+  if (!signal) return () => undefined;
+  const listener = (): void => then(signal);
+  if (signal.aborted) listener();
+  signal.addEventListener("abort", listener);
+  return () => signal.removeEventListener("abort", listener);
 };
 
 /**
@@ -22,12 +24,12 @@ export const within = async <T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> => {
   const controller = new AbortController();
-  const forget = onAbort(signal, () => signal && controller.abort(aborted(signal)));
-  const cancel = timeoutMs < Infinity ? env.after(timeoutMs, () => controller.abort(timedOut())) : undefined;
+  const forget = onAbort(signal, (from) => controller.abort(aborted(from)));
+  const cancel = env.after(timeoutMs, () => controller.abort(timedOut()));
   try {
     return await work(controller.signal);
   } finally {
-    cancel?.();
+    cancel();
     forget();
   }
 };

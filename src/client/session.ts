@@ -7,6 +7,7 @@ import type { Environment, WebSocketLike } from "./environment.ts";
 import { connectionLost, errorFrom, protocolError } from "./errors.ts";
 import { MsgpackReader } from "./msgpack-reader.ts";
 import { MsgpackWriter } from "./msgpack-writer.ts";
+import type { ConnectOptions } from "./options.ts";
 import { onAbort } from "./scope.ts";
 import { deferred, type Fields, fromWire, isMap, toWire } from "./wire.ts";
 
@@ -19,26 +20,11 @@ interface Taker {
   readonly push?: ((frame: Fields) => void) | undefined;
 }
 
-/** How a socket ended. */
-export interface SocketEnd {
-  readonly code: number;
-  readonly reason: string;
-  /** Whether the WebSocket was ever open. */
-  readonly opened: boolean;
-}
-
-/** How a session is made. */
-export interface SessionOptions {
-  readonly env: Environment;
-  readonly wsUrl: string;
-  readonly connectMsMax: number;
-  /** In place of the server's. */
-  readonly heartbeatMs: number | undefined;
-  /** Frames that were sent may not be written over: a WebSocket that was given may look at them later. */
-  readonly copyFrames: boolean;
-  onWelcome(session: Session): void;
+/** What a session tells. */
+export interface SessionEvents {
+  welcomed(session: Session): void;
   /** Called once, in any case. */
-  onEnd(session: Session, end: SocketEnd): void;
+  ended(session: Session, code: number, reason: string): void;
 }
 
 /** What the server said in its welcome. */
@@ -51,16 +37,18 @@ export interface Welcome {
 }
 
 const subprotocol = "mts.msgpack.v1";
+const connectMsDefault = 10_000;
 /** Close codes of this side, from the range for private use. */
 const closeDead = 4000;
 const closeUnreadable = 4002;
-const noCode = 1006;
 /** Silent intervals after which a connection is given up. */
 const silentMax = 2;
+/** Stands where nobody looks before the welcome. */
+const noWelcome = {} as Welcome;
 
 /** A connection. */
 export class Session {
-  welcome: Welcome | undefined;
+  welcome = noWelcome;
   open = true;
   readonly #ended = deferred<undefined>();
   readonly #socket: WebSocketLike;
@@ -68,28 +56,31 @@ export class Session {
   readonly #writer = new MsgpackWriter();
   readonly #takers = new Map<unknown, Taker>();
   readonly #pushes = new Map<unknown, (frame: Fields) => void>();
-  readonly #options: SessionOptions;
-  #opened = false;
+  readonly #env: Environment;
+  readonly #heartbeatMs: number | undefined;
+  readonly #events: SessionEvents;
   #lastId = 0;
   #heard = true;
   #silent = 0;
   #cancelTimer: () => void;
 
-  constructor(options: SessionOptions) {
-    this.#options = options;
-    const { env, wsUrl, connectMsMax } = options;
+  constructor(env: Environment, wsUrl: string, options: ConnectOptions, events: SessionEvents) {
+    this.#env = env;
+    this.#heartbeatMs = options.heartbeatMs;
+    this.#events = events;
     const socket = new env.webSocket(wsUrl, subprotocol);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => {
-      this.#opened = true;
-    };
     socket.onmessage = (event: { readonly data: unknown }) => this.#receive(event.data);
-    socket.onclose = (event: { readonly code?: number; readonly reason?: string }) =>
-      this.#end(event.code ?? noCode, event.reason ?? "");
+    socket.onclose = (event: { readonly code: number; readonly reason: string }) => this.#end(event.code, event.reason);
     // A close event follows; without a listener some WebSockets throw.
     socket.onerror = () => undefined;
-    this.#cancelTimer = env.after(connectMsMax, () => this.end(closeDead, "no welcome in time"));
+    this.#cancelTimer = env.after(options.connectMsMax ?? connectMsDefault, () => this.end(closeDead, "no welcome"));
+  }
+
+  /** The server said its welcome: requests may be sent. */
+  get welcomed(): boolean {
+    return this.welcome !== noWelcome;
   }
 
   /** Resolves when it has ended. */
@@ -97,23 +88,20 @@ export class Session {
     return this.#ended.promise;
   }
 
-  /** Encodes a request, with its id, as it goes to `transmit`. */
+  /** Encodes a request, with its id, for `transmit`. */
   encode(frame: Fields): Uint8Array<ArrayBuffer> {
     return this.#writer.encode({ ...frame, id: ++this.#lastId });
   }
 
-  /** Sends what was encoded last. @param taker hears of the answer, unless the connection ends before */
+  /** Sends what was encoded last. @param taker hears of the answer */
   transmit(bytes: Uint8Array<ArrayBuffer>, taker?: Taker): void {
-    if (!this.open) {
-      taker?.lost?.();
-      return;
-    }
     if (taker) this.#takers.set(this.#lastId, taker);
     try {
-      this.#socket.send(this.#options.copyFrames ? bytes.slice() : bytes);
+      if (this.open) this.#socket.send(bytes);
+      else taker?.lost?.();
     } catch (error) {
       // A socket that is closing already; its close event may take long.
-      this.end(noCode, String(error));
+      this.end(closeDead, String(error));
     }
   }
 
@@ -152,15 +140,13 @@ export class Session {
     if (this.#pushes.delete(sid)) this.tell({ op: "unsubscribe", sid });
   }
 
-  /** Ends it from this side, at once. */
+  /** Ends it from this side, at once. @param code 1000 or from 3000 on */
   end(code: number, reason: string): void {
     if (!this.open) return;
     try {
-      // 1006 and the like may not be sent.
-      if (code === noCode) this.#socket.close();
-      else this.#socket.close(code, reason.slice(0, 40));
+      this.#socket.close(code, reason.slice(0, 40));
     } catch {
-      // It was never open, or it is gone already.
+      // It is gone already.
     }
     this.#end(code, reason);
   }
@@ -169,8 +155,8 @@ export class Session {
     this.#heard = true;
     try {
       const frame = data instanceof ArrayBuffer ? this.#reader.decode(data) : undefined;
-      if (!isMap(frame)) throw protocolError("a frame that is no map");
-      if (this.welcome) this.#dispatch(frame);
+      if (!isMap(frame)) throw protocolError("no map");
+      if (this.welcomed) this.#dispatch(frame);
       else this.#begin(frame);
     } catch (error) {
       this.end(closeUnreadable, String(error));
@@ -189,35 +175,33 @@ export class Session {
   }
 
   #begin(frame: Fields): void {
-    if (frame["op"] !== "welcome") throw protocolError("something before its welcome");
+    if (frame["op"] !== "welcome") throw protocolError("no welcome");
     this.welcome = fromWire(frame) as Welcome;
-    this.#listen(this.#options.heartbeatMs ?? this.welcome.heartbeatMs);
-    this.#options.onWelcome(this);
+    this.#listen();
+    this.#events.welcomed(this);
   }
 
   /** Any frame is a sign of life; a ping asks for one. */
-  #listen(heartbeatMs: number): void {
+  #listen(): void {
     this.#cancelTimer();
     const beat = (): void => {
-      this.#listen(heartbeatMs);
+      this.#listen();
       this.#silent = this.#heard ? 0 : this.#silent + 1;
       this.#heard = false;
       if (this.#silent >= silentMax) this.end(closeDead, "silent");
       else if (this.#silent > 0) this.tell({ op: "ping" });
     };
-    this.#cancelTimer = this.#options.env.after(heartbeatMs, beat, true);
+    this.#cancelTimer = this.#env.after(this.#heartbeatMs ?? this.welcome.heartbeatMs, beat, true);
   }
 
   #end(code: number, reason: string): void {
-    if (!this.open) return;
     this.open = false;
     this.#cancelTimer();
-    const socket = this.#socket;
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    this.#socket.onmessage = this.#socket.onclose = null;
     this.#pushes.clear();
     for (const taker of this.#takers.values()) taker.lost?.();
     this.#takers.clear();
     this.#ended.resolve(undefined);
-    this.#options.onEnd(this, { code, reason, opened: this.#opened });
+    this.#events.ended(this, code, reason);
   }
 }

@@ -3,9 +3,10 @@
  * reconnects, because a late one counts, but not a change of the epoch: there they would mean other messages.
  * @module
  */
-import type { AckMode, HttpSide } from "./http.ts";
+import type { AckMode } from "./http.ts";
 import type { Link } from "./link.ts";
 import type { Settling } from "./message.ts";
+import type { Outstanding } from "./outstanding.ts";
 import { type Deferred, deferred } from "./wire.ts";
 
 /** Sequences in one frame. */
@@ -23,20 +24,16 @@ export interface Acknowledged {
 /** All acknowledgements of messages of one client. */
 export class Settler {
   readonly #modes = new Map<string, Promise<AckMode>>();
-  readonly #busy = new Set<Promise<void>>();
   readonly #link: Link;
-  readonly #http: HttpSide;
-  readonly #timeoutMs: number;
+  readonly #outstanding: Outstanding;
 
-  constructor(link: Link, http: HttpSide, timeoutMs: number) {
+  constructor(link: Link, outstanding: Outstanding) {
     this.#link = link;
-    this.#http = http;
-    this.#timeoutMs = timeoutMs;
+    this.#outstanding = outstanding;
   }
 
   /** For messages of one consumer that belong to one epoch. */
   line(subject: string, consumer: string, epoch: string): Settling {
-    const bounds = { timeoutMs: this.#timeoutMs, epoch };
     /** By how they are settled; bounded by the messages that were handed out. */
     let rounds = new Map<number | undefined, Round>();
     let running = false;
@@ -45,7 +42,7 @@ export class Settler {
       const through = delayMs === undefined && (await this.mode(subject, consumer)) === "all";
       // Nothing looks at the order: the highest is last.
       const settled = through ? { sequence: sequences.reduce((a, b) => Math.max(a, b)) } : { sequences };
-      await this.#link.call({ ...frame, ...settled }, bounds);
+      await this.#link.call({ ...frame, ...settled }, { epoch });
     };
     const settle = async (delayMs: number | undefined, { sequences, done }: Round): Promise<void> => {
       try {
@@ -64,6 +61,7 @@ export class Settler {
         await Promise.all(now.map(([delayMs, round]) => settle(delayMs, round)));
       }
       running = false;
+      this.#outstanding.end();
     };
     return (sequence, delayMs) => {
       const round = rounds.get(delayMs) ?? { sequences: [], done: deferred<undefined>() };
@@ -71,7 +69,8 @@ export class Settler {
       round.sequences.push(sequence);
       if (!running) {
         running = true;
-        this.#track(run());
+        this.#outstanding.begin();
+        void run();
       }
       return round.done.promise;
     };
@@ -82,21 +81,11 @@ export class Settler {
     const key = `${subject} ${consumer}`;
     const known = this.#modes.get(key);
     if (known && !fresh) return known;
-    const mode = this.#http.consumer("GET", subject, consumer).then(({ ack }) => ack);
+    const mode = this.#link.http.consumer("GET", subject, consumer).then(({ ack }) => ack);
     if (this.#modes.size >= modesMax) this.#modes.clear();
     this.#modes.set(key, mode);
     mode.catch(() => this.#modes.delete(key));
     return mode;
-  }
-
-  #track(work: Promise<void>): void {
-    this.#busy.add(work);
-    void work.then(() => this.#busy.delete(work));
-  }
-
-  /** Resolves when nothing is under way. */
-  async idle(): Promise<void> {
-    while (this.#busy.size > 0) await Promise.all(this.#busy);
   }
 }
 

@@ -4,12 +4,12 @@
  * @module
  */
 import { aborted, closed, EpochChangedError, errorFrom, toMtsError } from "./errors.ts";
-import type { HttpSide } from "./http.ts";
+import type { SubjectHead } from "./http.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link } from "./link.ts";
 import type { NotifyOptions } from "./options.ts";
 import { Positions } from "./positions.ts";
-import { onAbort, untilAborted, within } from "./scope.ts";
+import { onAbort, untilAborted } from "./scope.ts";
 import type { Session } from "./session.ts";
 import type { Settler } from "./settler.ts";
 import { Start } from "./start.ts";
@@ -18,7 +18,6 @@ import { deferred, type Fields } from "./wire.ts";
 /** What a stream works with. */
 export interface StreamTools {
   readonly link: Link;
-  readonly http: HttpSide;
   readonly settler: Settler;
   /** Those that run. */
   readonly streams: Set<{ close(): void }>;
@@ -34,8 +33,11 @@ export interface Subscribed {
 export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
   readonly filter: string;
   protected readonly tools: StreamTools;
+  protected readonly link: Link;
   protected readonly inbox: Inbox<T>;
-  protected readonly stopping = new AbortController();
+  /** Aborted at the end. */
+  protected readonly stop: AbortSignal;
+  readonly #controller = new AbortController();
   protected start: Start;
   protected positions: Positions;
   /** Where it starts is settled; from now on it resumes. */
@@ -47,6 +49,8 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
   protected constructor(tools: StreamTools, filter: string, options: NotifyOptions, taken: (item: T) => void) {
     this.filter = filter;
     this.tools = tools;
+    this.link = tools.link;
+    this.stop = this.#controller.signal;
     this.start = new Start(options.from ?? "new");
     this.positions = new Positions(this.start.sequence);
     this.inbox = new Inbox(taken);
@@ -81,27 +85,28 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
   /** Ends it. */
   close(): void {
     this.inbox.cancel();
-    this.stopping.abort(closed());
+    this.#controller.abort(closed());
   }
 
   /** Subscribes on a session, and resolves when it has ended; by way of `hold`. */
   protected abstract attach(session: Session): Promise<void>;
   protected abstract push(frame: Fields): void;
 
-  protected nowMs(): number {
-    return this.tools.link.env.nowMs();
+  /** Where it starts, as the wire has it now. */
+  protected from(): number | string {
+    return this.start.wire(this.link.env.nowMs());
   }
 
   /** Attaches again and again. */
   async #run(signal: AbortSignal | undefined): Promise<void> {
-    const stop = this.stopping.signal;
-    const forget = onAbort(signal, () => signal && this.stopping.abort(aborted(signal)));
+    const { stop } = this;
+    const forget = onAbort(signal, (from) => this.#controller.abort(aborted(from)));
     try {
       for (let attempt = 1; ; attempt++) {
         // Always waits, so the constructors are through before anything below runs.
-        const session = await this.tools.link.session(stop);
+        const session = await this.link.session(stop);
         try {
-          this.#enterEpoch(session.welcome?.epoch ?? "");
+          this.#enterEpoch(session.welcome.epoch);
           await this.attach(session);
           attempt = 0;
         } catch (error) {
@@ -113,7 +118,7 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
     } catch (error) {
       this.#ready.reject(error);
       this.inbox.end(toMtsError(error));
-      this.stopping.abort(error);
+      this.#controller.abort(error);
       forget();
       this.tools.streams.delete(this);
     }
@@ -131,9 +136,7 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   #pause(attempt: number): Promise<void> {
-    const { env } = this.tools.link;
-    const bounds = { signal: this.stopping.signal, timeoutMs: this.tools.link.pauseMs(attempt) };
-    return within(env, bounds, untilAborted);
+    return this.link.within({ signal: this.stop, timeoutMs: this.link.pauseMs(attempt) }, untilAborted);
   }
 
   /**
@@ -142,7 +145,7 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
    * @throws MtsError what ended it otherwise
    */
   protected async hold(session: Session, request: object, place: (reply: Subscribed) => Promise<void>): Promise<void> {
-    const stop = this.stopping.signal;
+    const { stop } = this;
     const failed = deferred<never>();
     const forget = onAbort(stop, () => failed.reject(stop.reason));
     const push = (frame: Fields): void => {
@@ -167,11 +170,13 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
     }
   }
 
+  protected listed(): AsyncIterable<SubjectHead> {
+    return this.link.http.subjects(this.filter, this.stop);
+  }
+
   /** What is there already is not to come: fixes where each subject starts. */
   protected async placeListed(): Promise<void> {
-    for await (const { subject, lastSequence } of this.tools.http.subjects(this.filter, this.stopping.signal)) {
-      this.placeAt(subject, lastSequence);
-    }
+    for await (const { subject, lastSequence } of this.listed()) this.placeAt(subject, lastSequence);
   }
 
   /** `new` and `last` are what they were at one moment, also when nothing comes before the next reconnect. */

@@ -10,7 +10,7 @@
  * @module
  */
 import { CreditWindow } from "./credit.ts";
-import { errorFrom, invalid, type MtsError } from "./errors.ts";
+import { errorFrom, type MtsError } from "./errors.ts";
 import { Message, type Settling } from "./message.ts";
 import type { SubscribeOptions } from "./options.ts";
 import type { Session } from "./session.ts";
@@ -19,7 +19,6 @@ import type { Fields, Tuple } from "./wire.ts";
 
 const creditDefault = 4096;
 const creditDefaultConsumer = 256;
-const creditMax = 65_535;
 /** Subjects that are fetched at the same time after a reconnect. */
 const fillsMax = 8;
 /** Bodies in one page of these fetches. */
@@ -55,9 +54,6 @@ export class Subscription extends Stream<Message> {
 
   constructor(tools: StreamTools, filter: string, options: SubscribeOptions) {
     const { consumer, credit = consumer ? creditDefaultConsumer : creditDefault } = options;
-    if (!(Number.isInteger(credit) && credit > 0 && credit <= creditMax)) {
-      throw invalid("credit", `must be an integer from 1 to ${creditMax}.`);
-    }
     super(tools, filter, options, () => {
       this.#window.taken();
       this.#grant();
@@ -92,7 +88,7 @@ export class Subscription extends Stream<Message> {
     const credit = atOnce ? this.#window.free : 0;
     this.#window.grant(credit);
     try {
-      await this.hold(session, { from: this.#from(), consumer, credit }, async (reply) => {
+      await this.hold(session, { from: this.#resumeFrom(), consumer, credit }, async (reply) => {
         await this.#place(session, reply);
         this.#give = (messages) => session.tell({ op: "credit", sid: reply.sid, messages });
         this.#grant();
@@ -107,9 +103,9 @@ export class Subscription extends Stream<Message> {
     this.#window.reset();
   }
 
-  #from(): number | string {
+  #resumeFrom(): number | string {
     if (this.#wildcard && this.placed) return "new";
-    return this.positions.known(this.filter) ?? this.start.wire(this.nowMs());
+    return this.positions.known(this.filter) ?? this.from();
   }
 
   protected override push(frame: Fields): void {
@@ -148,12 +144,9 @@ export class Subscription extends Stream<Message> {
 
   async #fillGaps(session: Session): Promise<void> {
     const gaps: Gap[] = [];
-    for await (const { subject, lastSequence: through } of this.tools.http.subjects(
-      this.filter,
-      this.stopping.signal,
-    )) {
+    for await (const { subject, lastSequence: through } of this.listed()) {
       const isAsked = this.start.isTime && this.positions.known(subject) === undefined;
-      const from = isAsked ? this.start.wire(this.nowMs()) : this.positions.next(subject);
+      const from = isAsked ? this.from() : this.positions.next(subject);
       if (isAsked || Number(from) <= through) gaps.push({ subject, from, through });
     }
     const fillNext = async (): Promise<void> => {
@@ -164,10 +157,10 @@ export class Subscription extends Stream<Message> {
 
   async #fill(session: Session, { subject, from, through }: Gap): Promise<void> {
     for (let next = from; ; ) {
-      const limit = await this.#window.reserve(() => this.#session === session);
+      const limit = await this.#window.reserve(fillsMax, () => this.#session === session);
       if (limit === 0) return;
       const request = { op: "fetch", subject, from: next, limit, maxBytes: fillBytesMax };
-      const page = await session.request<PageFrame>(request, this.stopping.signal);
+      const page = await session.request<PageFrame>(request, this.stop);
       // Another fill failed, and with it the attachment: the next one fetches this again.
       if (this.#session !== session) return;
       this.#window.returned(limit - page.messages.length);

@@ -3,6 +3,7 @@
  * is taken at its word; only what is not even a map is refused.
  * @module
  */
+import { contentOf } from "./errors.ts";
 import type { From } from "./options.ts";
 
 /** A map as it is on the wire, or before it gets there. */
@@ -21,9 +22,14 @@ const renamed = (map: object, rename: (name: string) => string): Record<string, 
 export const toWire = (map: object): Record<string, unknown> =>
   renamed(map, (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
 
-/** The names of a map, not of maps in it, as the SDK has them. */
+/** The names of a map, not of maps in it, as the SDK has them; without the envelope of a frame. */
 export const fromWire = (map: Fields): unknown =>
-  renamed(map, (name) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
+  renamed(contentOf(map), (name) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
+
+// A BOM is part of a text: it is the body byte for byte.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+export const utf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 /** A `from` or `start` as the wire has it. */
 export const wireFrom = (from: From | undefined): number | string | undefined =>

@@ -103,7 +103,10 @@ export class S3Proxy {
     const seen = { method, target: url, bytes: body.length, host: request.headers.host ?? "" };
     if (this.#seen.length < seenMax) this.#seen.push(seen);
     const fault = this.#takeFault(seen);
-    if (fault?.kind === "answer") return answerError(response, fault.status, fault.code);
+    if (fault?.kind === "answer") {
+      answerError(response, fault.status, fault.code);
+      return;
+    }
     if (fault?.kind === "request damaged") damage(body);
 
     const upstream = await this.#forward(request, body);

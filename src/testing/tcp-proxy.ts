@@ -170,11 +170,11 @@ export class TcpProxy {
 /** Resolves when there is room for more, rejects when the connection is gone. */
 const write = (to: Socket, piece: Uint8Array): Promise<void> =>
   new Promise((resolve, reject) => {
-    if (to.destroyed) return reject(new Error("the connection was cut"));
-    const written = (error?: Error | null): void => (error === undefined || error === null ? resolve() : reject(error));
-    to.write(piece, to.writableLength < unwrittenBytesMax ? undefined : written);
-    if (to.writableLength < unwrittenBytesMax) resolve();
-    return undefined;
+    to.write(piece, (error) => {
+      if (error === undefined || error === null) resolve();
+      else reject(error);
+    });
+    if (to.writableLength < unwrittenBytesMax && !to.destroyed) resolve();
   });
 
 /** Starts one on a free port; `await using` ends it with the block. */

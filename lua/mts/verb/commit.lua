@@ -85,7 +85,8 @@ local function refer_objects(names, counts)
 end
 
 function M.run(context, request)
-    local window_ms, subjects, objects, entries = number.uint(request[1], "window_ms"), request[2], request[3], request[4]
+    local window_ms = number.uint(request[1], "window_ms")
+    local subjects, objects, entries = request[2], request[3], request[4]
     local now_ms = context.now_ms
     if #entries == 0 then return { {}, {} } end
     capacity.check()
@@ -112,7 +113,7 @@ function M.run(context, request)
 
     save_lanes(lanes, context.changes)
     local object_ids = refer_objects(objects, object_counts)
-    local remember = message_ids.rememberer(now_ms)
+    local page = message_ids.page(now_ms)
     place = 0
     for index = 1, count do
         local sequence = outcomes[index]
@@ -128,11 +129,11 @@ function M.run(context, request)
             local object_id, offset = object_ids[entries[place + 2]], number.uint(entries[place + 3], "offset")
             store.insert_message(lane.id, sequence, lane.timestamp, object_id, bytes_through[index], offset, length,
                 digest, headers)
-            if message_id ~= nil then remember(lane.id, message_id, sequence, lane.timestamp) end
+            if message_id ~= nil then message_ids.remember(page, lane.id, message_id, sequence, lane.timestamp) end
         end
         place = place + items_per_entry
     end
-    message_ids.clean(remember, window_ms, now_ms)
+    if store.changed then message_ids.clean(page, window_ms) end
     return { times, outcomes }
 end
 

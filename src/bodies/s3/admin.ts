@@ -74,11 +74,11 @@ export class S3Admin {
   }
 
   /** Begins a multipart upload; resolves to its id. When a reply is lost, an upload without parts stays behind. */
-  startUpload(object: string, signal: AbortSignal): Promise<string> {
+  startUpload(object: string): Promise<string> {
     const key = this.#parts.endpoint.keyOf(object);
     const headers = { "content-type": "application/octet-stream" };
     const start = (): Promise<string> => this.#client.initiateNewMultipartUpload(this.#bucket, key, headers);
-    return this.#call(`POST ${object}?uploads`, start, signal);
+    return this.#call(`POST ${object}?uploads`, start);
   }
 
   /** Makes the parts an object of so many bytes. */

@@ -9,6 +9,7 @@
  */
 import type { BodyStore } from "../contract.ts";
 import { S3Admin } from "./admin.ts";
+import { Buffers } from "./buffers.ts";
 import { S3Connection } from "./connection.ts";
 import { Endpoint, type S3Address } from "./endpoint.ts";
 import { closedError, S3Fault, storeError } from "./faults.ts";
@@ -24,7 +25,7 @@ export { bucketPattern, prefixPattern } from "./endpoint.ts";
 
 /** A request and its retries in milliseconds, beside 0.5 ms for every KiB that it moves. */
 const deadlineMsDefault = 8000;
-/** `ready` has to tell soon. */
+/** `ready` has to tell soon; less when the deadline is less. */
 const readyMsMax = 2000;
 /** Large enough that a request hardly counts, small enough that three of them may be in memory. */
 const partBytesDefault = 8 * 1024 * 1024;
@@ -60,10 +61,12 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
   const connection = new S3Connection(endpoint, new Signer(credentials, nowMs), ca);
   const retry = new Retry({ deadlineMs, random, elapsedMs: () => performance.now() });
   const admin = new S3Admin({ address: options, credentials, endpoint, ca, retry, requestMsMax: deadlineMs });
-  const segments = new SegmentWriter({ connection, retry, newId });
-  const objects = new LargeObjectWriter({ connection, admin, retry, newId, partBytes });
+  const buffers = new Buffers(partBytes);
+  const segments = new SegmentWriter({ connection, retry, newId, buffers });
+  const objects = new LargeObjectWriter({ connection, admin, retry, newId, buffers, partBytes });
   const reader = new BodyReader(new RangeReader({ connection, retry }));
-  const probe = (): Promise<void> => retry.run((signal) => probeBucket(connection, signal), { deadlineMs: readyMsMax });
+  const readyMs = Math.min(readyMsMax, deadlineMs);
+  const probe = (): Promise<void> => retry.run((signal) => probeBucket(connection, signal), { deadlineMs: readyMs });
 
   try {
     await admin.ensureBucket();

@@ -4,6 +4,7 @@
  * @module
  */
 import type { S3Admin } from "./admin.ts";
+import type { Buffers } from "./buffers.ts";
 import type { S3Connection } from "./connection.ts";
 import { closedError } from "./faults.ts";
 import { largeObjectName } from "./names.ts";
@@ -21,6 +22,7 @@ export interface LargeObjectWriterParts {
   readonly admin: S3Admin;
   readonly retry: Retry;
   readonly newId: () => string;
+  readonly buffers: Buffers;
   /** At least 5 MiB, which S3 asks for. */
   readonly partBytes: number;
 }

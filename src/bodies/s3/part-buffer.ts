@@ -2,17 +2,17 @@
  * Gathers chunks into one part.
  * @module
  */
+import type { Buffers } from "./buffers.ts";
 
-/** The smallest body that is written as an object of its own has about this. */
-const firstBytes = 256 * 1024;
-
-/** Grows as it is filled, so that a body of 300 KB does not take the memory of a whole part. */
+/** Starts small, so that a body of 300 KB does not take the memory of a whole part. */
 export class PartBuffer {
+  readonly #buffers: Buffers;
   readonly #bytesMax: number;
-  #buffer: Uint8Array = new Uint8Array(0);
+  #buffer: Uint8Array | undefined;
   #length = 0;
 
-  constructor(bytesMax: number) {
+  constructor(buffers: Buffers, bytesMax: number) {
+    this.#buffers = buffers;
     this.#bytesMax = bytesMax;
   }
 
@@ -22,24 +22,30 @@ export class PartBuffer {
 
   /** What was gathered; not a copy. */
   get bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.#length);
+    return this.#buffer?.subarray(0, this.#length) ?? new Uint8Array(0);
   }
 
   /** Copies as much of the chunk as there is room for; answers how much that was. */
   add(chunk: Uint8Array): number {
     const taken = Math.min(chunk.length, this.#bytesMax - this.#length);
-    const length = this.#length + taken;
-    if (length > this.#buffer.length) this.#grow(length);
-    this.#buffer.set(chunk.subarray(0, taken), this.#length);
-    this.#length = length;
+    this.#withRoomFor(this.#length + taken).set(chunk.subarray(0, taken), this.#length);
+    this.#length += taken;
     return taken;
   }
 
-  #grow(lengthMin: number): void {
-    const larger = Math.min(this.#bytesMax, Math.max(firstBytes, lengthMin, this.#buffer.length * 2));
-    // Not zeroed: only what was copied in is ever looked at.
-    const buffer = new Uint8Array(Buffer.allocUnsafeSlow(larger).buffer);
+  /** Lets the memory be used again; only when nobody can read it any more. */
+  giveBack(): void {
+    if (this.#buffer !== undefined) this.#buffers.giveBack(this.#buffer);
+    this.#buffer = undefined;
+  }
+
+  #withRoomFor(bytes: number): Uint8Array {
+    const before = this.#buffer;
+    if (before !== undefined && bytes <= before.length) return before;
+    const buffer = this.#buffers.take(bytes);
     buffer.set(this.bytes);
+    this.giveBack();
     this.#buffer = buffer;
+    return buffer;
   }
 }

@@ -4,6 +4,7 @@
  */
 import { assert, StreamError } from "../../core/errors.ts";
 import type { Placement } from "../contract.ts";
+import type { Buffers } from "./buffers.ts";
 import type { S3Connection } from "./connection.ts";
 import { closedError, storeError } from "./faults.ts";
 import { sha256Hex } from "./hash.ts";
@@ -18,6 +19,7 @@ export interface SegmentWriterParts {
   readonly connection: S3Connection;
   readonly retry: Retry;
   readonly newId: () => string;
+  readonly buffers: Buffers;
 }
 
 /** See the module; calls overlap. */
@@ -61,11 +63,25 @@ export class SegmentWriter {
   }
 
   async #put(object: string, bodies: readonly Uint8Array[], bytes: number): Promise<void> {
-    const body = joined(bodies, bytes);
+    const only = bodies.length === 1 ? bodies[0] : undefined;
+    if (only !== undefined) return this.#putBytes(object, only);
+    const buffer = this.#parts.buffers.take(bytes);
+    let end = 0;
+    for (const body of bodies) {
+      buffer.set(body, end);
+      end += body.length;
+    }
+    await this.#putBytes(object, buffer.subarray(0, bytes));
+    // Not after a failure, when a request that was given up may still be reading.
+    this.#parts.buffers.giveBack(buffer);
+  }
+
+  async #putBytes(object: string, body: Uint8Array): Promise<void> {
     const bodySha256 = await sha256Hex(body);
     // The same key and the same bytes each time: when a reply was lost, the object is written over by itself.
     const { connection, retry } = this.#parts;
-    await retry.run((signal) => connection.send({ method: "PUT", object, body, bodySha256 }, signal), { bytes });
+    const bounds = { bytes: body.length };
+    await retry.run((signal) => connection.send({ method: "PUT", object, body, bodySha256 }, signal), bounds);
   }
 }
 
@@ -82,6 +98,3 @@ const place = (
   });
   return { placements, bytes };
 };
-
-const joined = (bodies: readonly Uint8Array[], bytes: number): Uint8Array =>
-  bodies.length === 1 && bodies[0] !== undefined ? bodies[0] : Buffer.concat(bodies, bytes);

@@ -3,6 +3,7 @@
  * @module
  */
 import type { S3Admin, UploadedPart } from "./admin.ts";
+import type { Buffers } from "./buffers.ts";
 import type { S3Answer, S3Connection } from "./connection.ts";
 import { S3Fault, storeError } from "./faults.ts";
 import { sha256Hex } from "./hash.ts";
@@ -22,6 +23,7 @@ export interface UploadParts {
   readonly admin: S3Admin;
   readonly retry: Retry;
   readonly slots: Slots;
+  readonly buffers: Buffers;
   readonly object: string;
   readonly partBytes: number;
   /** The caller's; ends the upload with the signal's reason. */
@@ -40,10 +42,11 @@ export class Upload {
   #uploadId: string | undefined;
   #partsSent = 0;
   #bytes = 0;
+  #partHasFailed = false;
 
   constructor(parts: UploadParts) {
     this.#parts = parts;
-    this.#buffer = new PartBuffer(parts.partBytes);
+    this.#buffer = new PartBuffer(parts.buffers, parts.partBytes);
     this.#signal =
       parts.signal === undefined ? this.#failed.signal : AbortSignal.any([this.#failed.signal, parts.signal]);
   }
@@ -67,7 +70,7 @@ export class Upload {
     if (this.#uploadId !== undefined) await this.#complete(this.#uploadId);
     else if (this.#bytes > 0) {
       // Of a body that goes at once the checksum is known already.
-      await this.#step(this.#put(this.#buffer.bytes, "", Buffer.from(sha256).toString("hex")));
+      await this.#step(this.#put(this.#buffer, "", Buffer.from(sha256).toString("hex")));
     }
     return { length: this.#bytes, sha256 };
   }
@@ -91,35 +94,43 @@ export class Upload {
 
   /** Sends what was gathered; waits only when enough is under way. */
   async #sendPart(): Promise<void> {
-    const { admin, object, partBytes } = this.#parts;
-    this.#uploadId ??= await this.#step(admin.startUpload(object, this.#signal));
-    while (this.#underWay.size >= partsUnderWayMax) await this.#step(Promise.race(this.#underWay));
-    const bytes = this.#buffer.bytes;
-    this.#buffer = new PartBuffer(partBytes);
+    const { admin, buffers, object, partBytes } = this.#parts;
+    // Not ended by an abort: an upload whose id is not known could not be removed.
+    this.#uploadId ??= await this.#step(admin.startUpload(object));
+    while (this.#partHasFailed || this.#underWay.size >= partsUnderWayMax)
+      await this.#step(Promise.race(this.#underWay));
+    const buffer = this.#buffer;
+    this.#buffer = new PartBuffer(buffers, partBytes);
     this.#partsSent++;
-    const sent = this.#putPart(bytes, this.#partsSent, this.#uploadId);
+    const sent = this.#putPart(buffer, this.#partsSent, this.#uploadId);
     this.#underWay.add(sent);
-    // One that failed stays, so that whoever waits next learns of it.
     sent.then(
       () => this.#underWay.delete(sent),
-      () => undefined,
+      () => {
+        // It stays, so that whoever waits next learns of it.
+        this.#partHasFailed = true;
+      },
     );
   }
 
-  async #putPart(bytes: Uint8Array, part: number, uploadId: string): Promise<void> {
+  async #putPart(buffer: PartBuffer, part: number, uploadId: string): Promise<void> {
     const query = `partNumber=${part}&uploadId=${encodeQuery(uploadId)}`;
-    const { headers } = await this.#put(bytes, query, await sha256Hex(bytes));
+    const { headers } = await this.#put(buffer, query, await sha256Hex(buffer.bytes));
     const etag = headers.get("etag")?.replaceAll('"', "") ?? "";
     if (etag === "") throw new S3Fault("refused", "PUT of a part: the answer has no ETag");
     this.#uploaded.push({ part, etag });
   }
 
-  #put(body: Uint8Array, query: string, bodySha256: string): Promise<S3Answer> {
+  async #put(buffer: PartBuffer, query: string, bodySha256: string): Promise<S3Answer> {
     const { connection, retry, slots, object } = this.#parts;
+    const body = buffer.bytes;
     // Sent again it is the same part of the same upload, or the same object.
     const request = { method: "PUT", object, query, body, bodySha256 } as const;
     const bounds = { bytes: body.length, signal: this.#signal };
-    return slots.run(() => retry.run((signal) => connection.send(request, signal), bounds));
+    const answer = await slots.run(() => retry.run((signal) => connection.send(request, signal), bounds));
+    // Not after a failure, when a request that was given up may still be reading.
+    buffer.giveBack();
+    return answer;
   }
 
   /** Awaits a step and turns its failure, but not an abort by the caller, into the error of the store. */

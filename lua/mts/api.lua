@@ -1,0 +1,110 @@
+--- The functions that are exported, as data: name, kind and what runs. Requests and answers of the `mts_*` functions
+-- are one msgpack value packed as binary, so that every number arrives exact and every byte as it is; an answer is
+-- `{0, result}` or `{error number, text}`. The functions of old clients take and give plain values (`mts.legacy`).
+
+local msgpack = require("msgpack")
+local log = require("log")
+local errors = require("mts.errors")
+local number = require("mts.number")
+local store = require("mts.store")
+local wire = require("mts.wire")
+local writer = require("mts.writer")
+
+local M = {}
+
+local function verb(name) return require("mts.verb." .. name) end
+
+--- Reads see only what is durable.
+local function read(name)
+    local run = verb(name).run
+    return function(request)
+        writer.settle()
+        return msgpack.encode({ 0, run(request) })
+    end
+end
+
+--- Waits by itself.
+local function wait(name)
+    local run = verb(name).run
+    return function(request) return msgpack.encode({ 0, run(request) }) end
+end
+
+--- What was answered to this call before, or nil when it is new.
+local function remembered(client, slot, call, render)
+    local row = box.space.mts_calls:get({ client, slot })
+    if row == nil or row[3] < call then return nil end
+    if row[3] > call or row[4] == "" then errors.raise("fenced", "the call was given up") end
+    if render == nil then return row[4] end
+    return msgpack.encode(render((msgpack.decode(row[4]))))
+end
+
+--- Writes happen once however often they are sent: the outcome is recorded under client, slot and number in the same
+-- transaction. A slot takes its numbers in ascending order, so that an old call that comes late is recognized.
+local function write(name)
+    local run, render = verb(name).run, verb(name).render
+    return function(request)
+        local client, slot = request[1], number.uint(request[2], "slot")
+        local call, arguments = number.uint(request[3], "call"), request[4]
+        return "\146\0" .. writer.write(function(context)
+            local before = remembered(client, slot, call, render)
+            if before ~= nil then return before end
+            local outcome = run(context, arguments)
+            local packed = msgpack.encode(outcome)
+            if store.changed then store.replace("mts_calls", { client, slot, call, packed }) end
+            if render == nil then return packed end
+            return msgpack.encode(render(outcome))
+        end)
+    end
+end
+
+--- Writes that are the same when they are repeated.
+local function repeatable(name)
+    local run = verb(name).run
+    return function(request)
+        return msgpack.encode({ 0, writer.write(function(context) return run(context, request) end) })
+    end
+end
+
+local function exported(run)
+    return function(packed)
+        local done, answer = pcall(function() return run((msgpack.decode(wire.bytes(packed)))) end)
+        if done then return wire.answer(answer) end
+        local code, reason = errors.describe(answer)
+        if code == errors.code.internal then log.error("a call failed: %s", reason) end
+        return wire.answer(msgpack.encode({ code, reason }))
+    end
+end
+
+--- Names and functions of everything that is exported.
+function M.functions()
+    local functions = {}
+    for name, run in pairs({
+        hello = read("hello"),
+        heads = read("heads"),
+        range = read("range"),
+        sequence_at = read("sequence_at"),
+        subjects = read("subjects"),
+        subject = read("subject"),
+        peek = read("peek"),
+        referenced = read("referenced"),
+        position = read("position"),
+        changes = wait("changes"),
+        commit = write("commit"),
+        purge = write("purge"),
+        put_consumer = write("put_consumer"),
+        consumer = write("consumer"),
+        consumers = write("consumers"),
+        delete_consumer = write("delete_consumer"),
+        pull = write("pull"),
+        ack = write("ack"),
+        nack = write("nack"),
+        measured = repeatable("measured"),
+        fence = repeatable("fence"),
+    }) do
+        functions["mts_" .. name] = exported(run)
+    end
+    for name, run in pairs(require("mts.legacy").functions) do functions[name] = run end
+    return functions
+end
+
+return M

@@ -1,0 +1,62 @@
+--- The check at boot: damage is named, never repaired in silence, and never by giving a sequence out twice.
+
+local log = require("log")
+local store = require("mts.store")
+
+local M = {}
+
+--- What was found, a sentence each.
+M.warnings = {}
+
+--- Warnings that are spelled out.
+local warnings_max = 100
+local others = 0
+
+--- Adds a warning.
+function M.warn(text, ...)
+    local warning = text:format(...)
+    log.error("damage: %s", warning)
+    if #M.warnings < warnings_max then M.warnings[#M.warnings + 1] = warning else others = others + 1 end
+end
+
+--- The first sequence that is missing from `from` on, and the next that is there.
+local function first_hole(subject, from)
+    local expected = from
+    for _, row in box.space.mts_messages:pairs({ subject.id, from }, { iterator = "GE" }) do
+        if row[1] ~= subject.id then break end
+        local sequence = tonumber(row[2])
+        if sequence ~= expected then return expected, sequence end
+        expected = expected + 1
+    end
+end
+
+--- Compares a subject's head with its rows: the newest, and how many there are.
+local function check_subject(subject)
+    local primary = box.space.mts_messages.index.sequence
+    local newest = primary:max({ subject.id })
+    local newest_sequence = newest and tonumber(newest[2])
+    if newest_sequence == nil then
+        if subject.first <= subject.last then
+            M.warn("%s: the head says %d, and no message row is there", subject.name, subject.last)
+        end
+        return
+    end
+    if newest_sequence ~= subject.last and (subject.first <= subject.last or newest_sequence > subject.last) then
+        M.warn("%s: the head says %d, the newest message row is %d", subject.name, subject.last, newest_sequence)
+    end
+    local oldest = math.min(tonumber(primary:min({ subject.id })[2]), subject.first)
+    -- Counting is far cheaper than looking at each, which only a subject with a hole is worth.
+    if primary:count({ subject.id }) == newest_sequence - oldest + 1 then return end
+    local missing, there = first_hole(subject, subject.first)
+    if missing ~= nil then
+        M.warn("%s: the messages %d to %d are missing", subject.name, missing, there - 1)
+    end
+end
+
+--- Looks at every subject. Runs before anything is served.
+function M.run()
+    for _, tuple in box.space.mts_subjects:pairs() do check_subject(store.subject_of(tuple)) end
+    if others > 0 then M.warnings[#M.warnings + 1] = ("and %d more"):format(others) end
+end
+
+return M

@@ -1,0 +1,93 @@
+--- What a consumer gets next: one plan for pull and peek. A plan is a list of rows and their deliveries.
+
+local store = require("mts.store")
+local page = require("mts.page")
+local leases = require("mts.leases")
+
+local M = {}
+
+local function plan_all(consumer, subject, bounds)
+    local meter = page.meter(bounds.limit, bounds.body_bytes_max)
+    local rows = page.collect({}, subject, consumer.acked_through + 1, meter, bounds.limit)
+    local deliveries = {}
+    for place, row in ipairs(rows) do
+        deliveries[place] = row[store.message.sequence] <= consumer.delivered_through and 2 or 1
+    end
+    return { rows = rows, deliveries = deliveries, again = 0 }
+end
+
+local function plan_explicit(consumer, subject, bounds, auto_ack, now_ms)
+    local meter = page.meter(bounds.limit, bounds.body_bytes_max)
+    local rows, deliveries = {}, {}
+    leases.each_again(consumer, now_ms, function(sequence, delivered)
+        local row = page.row(subject.id, sequence)
+        -- A row that is gone (damage) is passed over.
+        if row == nil then return true end
+        if not meter.takes(page.length_of(row)) then return false end
+        rows[#rows + 1] = row
+        deliveries[#rows] = delivered + 1
+        return true
+    end)
+    local again = #rows
+    -- What is acknowledged at once is never held, so it needs no place among what is.
+    local room = auto_ack and math.huge or consumer.max_ack_pending - leases.held(consumer, now_ms)
+    if room > 0 and subject.last > consumer.delivered_through then
+        local skips
+        if leases.ahead_count(consumer) > 0 then
+            skips = function(sequence) return leases.is_ahead(consumer, sequence) end
+        end
+        page.collect(rows, subject, consumer.delivered_through + 1, meter, room, skips)
+        for place = again + 1, #rows do deliveries[place] = 1 end
+    end
+    return { rows = rows, deliveries = deliveries, again = again }
+end
+
+--- What would be handed out now; the first `again` of it were delivered before.
+function M.plan(consumer, bounds, auto_ack, now_ms)
+    local subject = store.subject(consumer.subject)
+    if subject == nil then return { rows = {}, deliveries = {}, again = 0 } end
+    if consumer.ack == "all" then return plan_all(consumer, subject, bounds) end
+    return plan_explicit(consumer, subject, bounds, auto_ack, now_ms)
+end
+
+--- The outcome of a pull or peek, without the rows: `{subject, first, last, ack, acked_through, next, next_due_in_ms,
+-- saturated, {sequence, deliveries, …}}`.
+function M.outcome(consumer, plan, auto_ack, now_ms)
+    local first, last = store.head(store.subject(consumer.subject))
+    local handed = {}
+    for place, row in ipairs(plan.rows) do
+        handed[#handed + 1] = row[store.message.sequence]
+        handed[#handed + 1] = plan.deliveries[place]
+    end
+    if consumer.ack == "all" then
+        local next_sequence = math.max(consumer.acked_through + 1, first)
+        return { consumer.subject, first, last, "all", consumer.acked_through, next_sequence, box.NULL, false, handed }
+    end
+    local due = #plan.rows == 0 and leases.next_due_in_ms(consumer, now_ms) or box.NULL
+    local is_saturated = last > consumer.delivered_through and not auto_ack
+        and leases.held(consumer, now_ms) >= consumer.max_ack_pending
+    return {
+        consumer.subject, first, last, "explicit", leases.acked_through(consumer, now_ms),
+        consumer.delivered_through + 1, due, is_saturated, handed,
+    }
+end
+
+--- An outcome with its rows: `{first, last, ack, acked_through, next, next_due_in_ms, saturated, deliveries, rows,
+-- objects}`. Messages that were deleted since are left out.
+function M.render(outcome)
+    local subject = store.subject(outcome[1])
+    local handed, rows, deliveries = outcome[9], {}, {}
+    for place = 1, #handed, 2 do
+        local row = page.row(subject.id, handed[place])
+        if row ~= nil then
+            rows[#rows + 1] = row
+            deliveries[#rows] = handed[place + 1]
+        end
+    end
+    return {
+        outcome[2], outcome[3], outcome[4], outcome[5], outcome[6], outcome[7], outcome[8], deliveries, rows,
+        page.objects(rows),
+    }
+end
+
+return M

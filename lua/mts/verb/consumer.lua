@@ -1,0 +1,13 @@
+--- The state of one consumer. Takes `{subject, name}`, answers a state or null. A write, as what has used up its
+-- deliveries is settled by looking at it.
+
+local consumers = require("mts.consumers")
+
+local M = {}
+
+function M.run(context, request)
+    local consumer = consumers.find(request[1], request[2])
+    return consumer == nil and box.NULL or consumers.state(consumer, context.now_ms)
+end
+
+return M

@@ -1,0 +1,406 @@
+/**
+ * The deployment files, where there is no Docker and no cluster to try them on: public schemas read them, what they say
+ * of one another and of the server is compared, and the image's own commands are run as processes.
+ * @module
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import packageJson from "../package.json" with { type: "json" };
+import { environmentNameOf, settings, settingsList } from "../src/config-settings.ts";
+import { guard, release } from "../src/testing/guardian.ts";
+import { commandOf, copiedPathsOf, environmentOf, lastOf, readStages, type Stage } from "./docker/dockerfile.ts";
+
+const root = join(import.meta.dir, "..");
+const textOf = (path: string): string => readFileSync(join(root, path), "utf8");
+
+/** A service of the compose file, as far as it is looked at; the schema has the rest. */
+interface ComposeService {
+  readonly image: string;
+  readonly build?: { readonly context: string; readonly dockerfile: string; readonly target: string };
+  readonly deploy?: { readonly replicas: number };
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly string[];
+  readonly ports?: readonly string[];
+  readonly healthcheck: { readonly test: readonly string[] };
+}
+interface Compose {
+  readonly services: Readonly<Record<"lb" | "node" | "tarantool" | "s3", ComposeService>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+}
+
+interface Probe {
+  readonly exec?: { readonly command: readonly string[] };
+  readonly httpGet?: { readonly path: string; readonly port: string };
+  readonly tcpSocket?: { readonly port: string };
+}
+interface EnvironmentEntry {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: { readonly secretKeyRef: { readonly name: string; readonly key: string } };
+}
+interface Container {
+  readonly image: string;
+  readonly env: readonly EnvironmentEntry[];
+  readonly envFrom?: readonly { readonly configMapRef: { readonly name: string } }[];
+  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+  readonly startupProbe: Probe;
+  readonly livenessProbe: Probe;
+  readonly readinessProbe: Probe;
+}
+type Labels = Readonly<Record<string, string>>;
+/** Any Kubernetes object: each kind has some of these. */
+interface Manifest {
+  readonly file: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly stringData?: Readonly<Record<string, string>>;
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly selector?: Labels & { readonly matchLabels?: Labels };
+    readonly ports?: readonly { readonly port: number; readonly targetPort: string }[];
+    readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[];
+    readonly template?: {
+      readonly metadata: { readonly labels: Labels };
+      readonly spec: {
+        readonly enableServiceLinks: boolean;
+        readonly terminationGracePeriodSeconds: number;
+        readonly volumes: readonly { readonly name: string }[];
+        readonly containers: readonly [Container];
+      };
+    };
+  };
+}
+
+const compose = Bun.YAML.parse(textOf("docker-compose.yml")) as Compose;
+const services = Object.entries(compose.services);
+const stages = readStages(textOf("scripts/docker/Dockerfile"));
+const stageOf = (name: string): Stage => {
+  const stage = stages.find((candidate) => candidate.name === name);
+  if (stage === undefined) throw new Error(`the Dockerfile has no stage ${name}`);
+  return stage;
+};
+
+const manifestFiles = readdirSync(join(root, "scripts/k8s")).filter(
+  (name) => name.endsWith(".yaml") && name !== "kustomization.yaml",
+);
+const manifests = manifestFiles.flatMap((file): Manifest[] =>
+  [Bun.YAML.parse(textOf(`scripts/k8s/${file}`))].flat().map((object) => ({ ...(object as Manifest), file })),
+);
+const manifestOf = (kind: string, name: string): Manifest => {
+  const found = manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
+  if (found === undefined) throw new Error(`there is no ${kind} ${name}`);
+  return found;
+};
+const workloads = manifests.flatMap((manifest) => {
+  const template = manifest.spec?.template;
+  return template === undefined ? [] : [{ manifest, template, container: template.spec.containers[0] }];
+});
+
+/** What Compose makes of a value when nothing is set; a variable without a default is left in, for a test to find. */
+const withDefaults = (value: string): string => value.replace(/\$\{\w+:-([^}]*)\}/g, "$1");
+
+const serverVariables = new Map(settingsList.map((setting) => [environmentNameOf(setting.key), setting]));
+/** Addresses of stores on other machines are compared below, part by part. */
+const storeUrls = ["MTS_METADATA_URL", "MTS_BODIES_URL"];
+
+/** Variables that the server would refuse to start with: unknown ones and bad values. */
+const refusedByServer = (environment: Readonly<Record<string, string>>): readonly string[] =>
+  Object.entries(environment)
+    .filter(([name]) => name.startsWith("MTS_") && !storeUrls.includes(name))
+    .filter(([name, value]) => {
+      const parsed = serverVariables.get(name)?.parse(value);
+      return parsed === undefined || "problem" in parsed;
+    })
+    .map(([name]) => name);
+
+/** Variables that lua/ does not read. */
+const unknownToTarantool = (names: readonly string[]): readonly string[] => {
+  const lua = [...new Bun.Glob("**/*.lua").scanSync(join(root, "lua"))].map((path) => textOf(`lua/${path}`)).join("\n");
+  return names.filter((name) => !lua.includes(`"${name}"`));
+};
+
+/** Programs that an image is known to have, beside what its Dockerfile puts in. */
+const programs: Readonly<Record<string, readonly string[]>> = {
+  server: ["bun"], // oven/bun
+  tarantool: ["tarantool"], // tarantool/tarantool
+  s3: ["wget", "minio"], // BusyBox of alpine; copied
+  lb: ["wget", "haproxy"], // BusyBox of haproxy:*-alpine
+};
+
+let temporary: string;
+beforeAll(() => {
+  temporary = mkdtempSync(join(tmpdir(), "mts-deploy-"));
+});
+afterAll(() => rmSync(temporary, { recursive: true, force: true }));
+
+describe("schemas", () => {
+  let python: string;
+
+  beforeAll(async () => {
+    const script = `. "$0/bootstrap.sh" && . "$0/deploy-tools.sh" && ensure_deploy_tools && printf %s "$deploy_python"`;
+    const child = Bun.spawn(["bash", "-c", script, join(root, "scripts/lib")], { stdin: "ignore", stderr: "inherit" });
+    python = await new Response(child.stdout).text();
+    if ((await child.exited) !== 0) throw new Error("the checkers could not be installed; standard error says why");
+  }, 300_000);
+
+  /** Everything the checker has to say, and whether it is content. */
+  const check = async (...args: readonly string[]): Promise<{ readonly ok: boolean; readonly said: string }> => {
+    const child = Bun.spawn([python, "-m", ...args], { cwd: root, stdin: "ignore", stderr: "pipe" });
+    const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    return { ok: code === 0, said: out + err };
+  };
+  const kubernetesFiles = manifestFiles.map((file) => `scripts/k8s/${file}`);
+
+  test.each([
+    ["the compose file", ["check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]],
+    ["the workflow", ["check_jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"]],
+    // The oldest one that anybody should run, and the newest one that the checker knows.
+    ["Kubernetes 1.30", ["kubernetes_validate", "--strict", "-k", "1.30.0", ...kubernetesFiles]],
+    ["Kubernetes 1.37", ["kubernetes_validate", "--strict", "-k", "1.37.0", ...kubernetesFiles]],
+  ])("%s", async (_, args) => {
+    const { ok, said } = await check(...args);
+    expect(ok, said).toBe(true);
+  });
+
+  test("would notice a misspelt key", async () => {
+    const wrongCompose = join(temporary, "compose.yml");
+    await Bun.write(wrongCompose, textOf("docker-compose.yml").replace("depends_on:", "depend_on:"));
+    const wrongService = join(temporary, "service.yaml");
+    await Bun.write(wrongService, textOf("scripts/k8s/service.yaml").replace("targetPort:", "target_port:"));
+    const outcomes = await Promise.all([
+      check("check_jsonschema", "--builtin-schema", "vendor.compose-spec", wrongCompose),
+      check("kubernetes_validate", "--strict", "-k", "1.37.0", wrongService),
+    ]);
+    expect(outcomes.map(({ ok }) => ok)).toEqual([false, false]);
+  });
+});
+
+describe("Dockerfile", () => {
+  test("runs the Bun that package.json pins, and the MinIO that the tests run", () => {
+    expect(stageOf("server").base).toBe(`oven/bun:${packageJson.engines.bun}-slim`);
+    expect(stageOf("dependencies").base).toBe(stageOf("server").base);
+    const minio = /^minio_version=(\S+)$/m.exec(textOf("scripts/lib/minio.sh"))?.[1];
+    expect(lastOf(stageOf("s3-build"), "RUN")).toContain(`github.com/minio/minio@${minio}"`);
+  });
+
+  test("builds the server when no target is named, from the lock file, for a user that is not root", () => {
+    expect(stages.at(-1)?.name).toBe("server");
+    expect(lastOf(stageOf("dependencies"), "RUN")).toBe("bun install --frozen-lockfile --production");
+    expect(lastOf(stageOf("server"), "STOPSIGNAL")).toBe("SIGTERM");
+    for (const image of ["server", "tarantool", "s3"]) expect(lastOf(stageOf(image), "USER")).toMatch(/^[1-9]\d*:/);
+  });
+
+  test("copies what is there and what .dockerignore lets through", () => {
+    const rules = textOf(".dockerignore").split("\n");
+    for (const path of stages.flatMap(copiedPathsOf)) {
+      expect(existsSync(join(root, path)), path).toBe(true);
+      expect(
+        rules.some((rule) => rule.startsWith("!") && `${path}/`.startsWith(`${rule.slice(1)}/`)),
+        path,
+      ).toBe(true);
+    }
+    expect(copiedPathsOf(stageOf("tarantool"))).toContain("lua");
+  });
+
+  test("sets variables that server and Lua know, and shows their ports", () => {
+    expect(refusedByServer(environmentOf(stageOf("server")))).toEqual([]);
+    const forLua = Object.keys(environmentOf(stageOf("tarantool"))).filter((name) => name.startsWith("MTS_"));
+    expect(unknownToTarantool(forLua)).toEqual([]);
+    expect(lastOf(stageOf("server"), "EXPOSE")).toBe(`${settings.httpPort.initial} ${settings.grpcPort.initial}`);
+  });
+
+  test.each(["server", "tarantool", "s3"])("%s starts and checks itself with programs it has", (image) => {
+    expect(programs[image]).toContain(commandOf(stageOf(image), "ENTRYPOINT")[0]);
+    expect(programs[image]).toContain(commandOf(stageOf(image), "HEALTHCHECK")[0]);
+  });
+
+  test("its commands work: flags behind the entry point, health check, clean end on SIGTERM", async () => {
+    const here = (word: string): string =>
+      word === "bun" ? process.execPath : word.replace("/app/", `${root.replaceAll("\\", "/")}/`);
+    const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MTS_")));
+    const entry = [...commandOf(stageOf("server"), "ENTRYPOINT").map(here), "--http-port", "0", "--grpc-port=0"];
+    const server = Bun.spawn([...entry, "--data-dir", join(temporary, "data")], {
+      cwd: temporary,
+      env: environment,
+      stdin: "ignore",
+      stderr: "ignore",
+    });
+    guard(server.pid);
+    const health = async (port: string): Promise<number> =>
+      Bun.spawn(commandOf(stageOf("server"), "HEALTHCHECK").map(here), {
+        cwd: temporary,
+        env: { ...environment, MTS_HTTP_PORT: port },
+        stderr: "ignore",
+      }).exited;
+
+    const first = await server.stdout.getReader().read();
+    const port = new URL(new TextDecoder().decode(first.value).split("\n", 1)[0] ?? "").port;
+    expect(await health(port)).toBe(0);
+    server.kill("SIGTERM");
+    expect(await server.exited).toBe(0);
+    release(server.pid);
+    expect(await health(port)).not.toBe(0);
+  });
+});
+
+describe("docker-compose.yml", () => {
+  test("starts without any variable set", () => {
+    // Comments may speak of variables.
+    expect(withDefaults(JSON.stringify(compose))).not.toContain("$");
+  });
+
+  test("waits for services that say they are healthy, by programs they have", () => {
+    for (const [name, service] of services) {
+      for (const [needed, { condition }] of Object.entries(service.depends_on ?? {})) {
+        expect(Object.keys(compose.services)).toContain(needed);
+        expect(condition).toBe("service_healthy");
+      }
+      const [form, program] = service.healthcheck.test;
+      expect(form).toBe("CMD");
+      expect(programs[service.build?.target ?? name]).toContain(program ?? "");
+    }
+    expect(compose.services.node.deploy?.replicas).toBeGreaterThanOrEqual(2);
+  });
+
+  test("builds stages that exist, mounts what exists", () => {
+    for (const [, { build, image, volumes }] of services) {
+      if (build !== undefined) {
+        expect(existsSync(join(root, build.dockerfile))).toBe(true);
+        expect(withDefaults(image)).toBe(`minitoolstream/${stageOf(build.target).name}:${packageJson.version}`);
+      }
+      for (const volume of volumes ?? []) {
+        const [source = "", target = ""] = volume.split(":");
+        if (source.startsWith(".")) expect(existsSync(join(root, source)), source).toBe(true);
+        else expect(Object.keys(compose.volumes)).toContain(source);
+        if (build !== undefined) expect(lastOf(stageOf(build.target), "VOLUME")).toBe(target);
+      }
+    }
+  });
+
+  test("gives each program variables it knows", () => {
+    const { node, tarantool } = compose.services;
+    const environment = Object.entries(node.environment ?? {}).map(([name, value]) => [name, withDefaults(value)]);
+    expect(refusedByServer(Object.fromEntries(environment) as Record<string, string>)).toEqual([]);
+    expect(unknownToTarantool(Object.keys(tarantool.environment ?? {}))).toEqual([]);
+  });
+
+  test("leads nodes to the stores, with the passwords these have", () => {
+    const valueOf = (service: ComposeService, name: string): string => withDefaults(service.environment?.[name] ?? "");
+    const { node, tarantool, s3 } = compose.services;
+    expect(valueOf(node, "MTS_METADATA_URL")).toBe(
+      `tarantool://minitoolstream:${valueOf(tarantool, "MTS_TARANTOOL_PASSWORD")}@tarantool:${lastOf(stageOf("tarantool"), "EXPOSE")}`,
+    );
+    expect(valueOf(node, "MTS_BODIES_URL")).toStartWith(
+      `s3://${valueOf(s3, "MINIO_ROOT_USER")}:${valueOf(s3, "MINIO_ROOT_PASSWORD")}@s3:${lastOf(stageOf("s3"), "EXPOSE")}/minitoolstream?`,
+    );
+  });
+
+  test("the load balancer listens on the server's ports, sends to them, and lets in this machine only", () => {
+    const config = textOf("scripts/docker/haproxy.cfg");
+    for (const { initial: port } of [settings.httpPort, settings.grpcPort]) {
+      expect(config).toContain(`bind :${port}\n`);
+      expect(config).toMatch(new RegExp(`server-template node \\d+ node:${port}\n`));
+      expect(compose.services.lb.ports?.map(withDefaults)).toContain(`127.0.0.1:${port}:${port}`);
+    }
+    expect(config).toContain("GET uri /readyz");
+  });
+});
+
+describe("Kubernetes", () => {
+  const kustomization = Bun.YAML.parse(textOf("scripts/k8s/kustomization.yaml")) as {
+    readonly namespace: string;
+    readonly resources: readonly string[];
+    readonly images: readonly { readonly name: string; readonly newTag: string }[];
+  };
+  const secretKeys = Object.keys(manifestOf("Secret", "minitoolstream").stringData ?? {});
+  const settingsOfNodes = manifestOf("ConfigMap", "minitoolstream").data ?? {};
+
+  test("everything is applied but the example of a Secret, into one namespace", () => {
+    const wanted = manifestFiles.filter((file) => file !== "secret.example.yaml");
+    expect([...kustomization.resources].sort()).toEqual(wanted.sort());
+    for (const { kind, metadata } of manifests) {
+      if (kind !== "Namespace") expect(metadata.namespace).toBe(kustomization.namespace);
+    }
+  });
+
+  test("runs the images of this version, which the kustomization knows", () => {
+    for (const { container } of workloads) {
+      const [name = "", tag] = container.image.split(":");
+      expect(tag).toBe(packageJson.version);
+      expect(stageOf(name.replace("minitoolstream/", "")).name).not.toBe("");
+      expect(kustomization.images.find((image) => image.name === name)?.newTag).toBe(packageJson.version);
+    }
+  });
+
+  test("has no Lua of its own: the functions are those in the image", () => {
+    for (const { data } of manifests) expect(Object.keys(data ?? {}).filter((key) => key.endsWith(".lua"))).toEqual([]);
+    for (const { container } of workloads) {
+      expect(container.volumeMounts.filter(({ mountPath }) => mountPath.startsWith("/opt"))).toEqual([]);
+    }
+  });
+
+  test("sets variables that are known, from keys that exist, each after those it is made from", () => {
+    for (const { manifest, template, container } of workloads) {
+      const names: string[] = [];
+      for (const { name, value, valueFrom } of container.env) {
+        if (valueFrom !== undefined) {
+          expect(valueFrom.secretKeyRef.name).toBe("minitoolstream");
+          expect(secretKeys).toContain(valueFrom.secretKeyRef.key);
+        }
+        for (const [, used] of value?.matchAll(/\$\((\w+)\)/g) ?? []) expect(names).toContain(used ?? "");
+        names.push(name);
+      }
+      // Otherwise the cluster adds variables named after its services.
+      expect(template.spec.enableServiceLinks).toBe(false);
+      if (manifest.metadata.name === "tarantool") expect(unknownToTarantool(names)).toEqual([]);
+    }
+    expect(refusedByServer(settingsOfNodes)).toEqual([]);
+    expect(settingsOfNodes["MTS_HTTP_PORT"]).toBe(settings.httpPort.initial);
+    expect(settingsOfNodes["MTS_GRPC_PORT"]).toBe(settings.grpcPort.initial);
+    const [node] = manifestOf("Deployment", "minitoolstream").spec?.template?.spec.containers ?? [];
+    expect(node?.envFrom?.map(({ configMapRef }) => configMapRef.name)).toEqual(["minitoolstream"]);
+    const hosts = node?.env.filter(({ name }) => storeUrls.includes(name)).map(({ value }) => value?.split("@")[1]);
+    expect(hosts).toEqual(["tarantool:3301", "s3:9000/minitoolstream?tls=false&region=us-east-1"]);
+  });
+
+  test("services and budget find their pods, ports and mounts have the names they go by", () => {
+    const selectors = manifests.flatMap(({ kind, spec }) =>
+      kind === "Service" || kind === "PodDisruptionBudget" ? [spec?.selector?.matchLabels ?? spec?.selector ?? {}] : [],
+    );
+    for (const selector of selectors) {
+      const matching = workloads.filter(({ template }) =>
+        Object.entries(selector).every(([label, value]) => template.metadata.labels[label] === value),
+      );
+      expect(matching.length).toBe(1);
+    }
+    for (const { manifest, template, container } of workloads) {
+      const service = manifestOf("Service", manifest.metadata.name);
+      expect(service.spec?.ports?.map(({ targetPort, port }) => ({ name: targetPort, containerPort: port }))).toEqual([
+        ...container.ports,
+      ]);
+      const volumes = [...template.spec.volumes, ...(manifest.spec?.volumeClaimTemplates ?? []).map((c) => c.metadata)];
+      expect(container.volumeMounts.map(({ name }) => name).sort()).toEqual(volumes.map(({ name }) => name).sort());
+    }
+  });
+
+  test("probes ask for what exists; nodes are two, and have the time to stop", () => {
+    for (const { container } of workloads) {
+      for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe]) {
+        const port = probe.httpGet?.port ?? probe.tcpSocket?.port;
+        if (port !== undefined) expect(container.ports.map(({ name }) => name)).toContain(port);
+        else expect(probe.exec?.command).toEqual([...commandOf(stageOf("tarantool"), "HEALTHCHECK")]);
+      }
+    }
+    const { spec } = manifestOf("Deployment", "minitoolstream");
+    const [node] = spec?.template?.spec.containers ?? [];
+    expect(node?.livenessProbe.httpGet?.path).toBe("/healthz");
+    expect(node?.readinessProbe.httpGet?.path).toBe("/readyz");
+    expect(spec?.replicas).toBeGreaterThanOrEqual(2);
+    expect(spec?.template?.spec.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(15);
+  });
+});

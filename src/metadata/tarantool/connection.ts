@@ -1,0 +1,131 @@
+/**
+ * One connection to Tarantool through `tarantool-driver`, which lives until it is lost. The driver gives the protocol;
+ * what it leaves out is here: a deadline on every call (its own calls hang when the server dies), an end that rejects
+ * what is in flight, a bounded buffer for answers.
+ * @module
+ */
+import Tarantool from "tarantool-driver";
+import { decodeMsgpack } from "../../codec/msgpack.ts";
+import { errorOfReply, NoAnswerError } from "./errors.ts";
+import { ReplyBuffer } from "./reply-buffer.ts";
+
+/** Where and as whom. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** A connection that was accepted; once `lost` is aborted it answers nothing any more. */
+export class Connection {
+  readonly #driver: Tarantool;
+  readonly #lost = new AbortController();
+
+  private constructor(driver: Tarantool) {
+    this.#driver = driver;
+  }
+
+  /**
+   * Connects and authenticates.
+   * @throws Error with what the server or the network said
+   */
+  static async open(address: Address, connectMsMax: number): Promise<Connection> {
+    const driver = new Tarantool({
+      host: address.host,
+      port: address.port,
+      username: address.user,
+      password: address.password,
+      lazyConnect: true,
+      retryStrategy: null,
+      enableOfflineQueue: false,
+    });
+    driver.bufferSlide = new ReplyBuffer();
+    const connection = new Connection(driver);
+    let reason: unknown;
+    driver.on("error", (error: unknown) => {
+      // The first tells why; what follows is that it is over.
+      reason ??= error;
+    });
+    driver.on("close", () => connection.#end(reason));
+    const timer = setTimeout(() => {
+      reason ??= new Error(`no answer within ${connectMsMax} ms`);
+      connection.close();
+    }, connectMsMax);
+    try {
+      await Promise.race([driver.connect(), connection.#whenLost()]);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw reason ?? error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Aborted, with the reason, when the connection is lost or closed. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /**
+   * Calls a function with one packed argument and unpacks its answer.
+   * @throws StreamError what the function answered instead; NoAnswerError when nobody knows whether it was called
+   */
+  async call(name: string, request: Uint8Array, msMax: number): Promise<unknown> {
+    if (this.lost.aborted) throw new NoAnswerError("the connection is lost");
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    // A connection that owes an answer is not trusted with another call.
+    const timer = setTimeout(() => {
+      const error = new NoAnswerError(`no answer from ${name} within ${msMax} ms`);
+      reject(error);
+      this.#end(error);
+    }, msMax);
+    const onLost = (): void => reject(new NoAnswerError("the connection was lost", { cause: this.lost.reason }));
+    this.lost.addEventListener("abort", onLost, { once: true });
+    try {
+      const called = this.#driver.call(name, asBuffer(request)).catch((error: unknown) => {
+        throw new NoAnswerError(`${name} failed`, { cause: error });
+      });
+      return unpack(await Promise.race([called, late]));
+    } finally {
+      clearTimeout(timer);
+      this.lost.removeEventListener("abort", onLost);
+    }
+  }
+
+  /** Lets go of the socket; calls in flight are rejected. */
+  close(): void {
+    this.#end(new Error("closed"));
+  }
+
+  async #whenLost(): Promise<never> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const onLost = (): void => reject(new Error("the connection was lost", { cause: this.lost.reason }));
+    if (this.lost.aborted) onLost();
+    else this.lost.addEventListener("abort", onLost, { once: true });
+    return promise;
+  }
+
+  #end(reason: unknown): void {
+    if (this.lost.aborted) return;
+    this.#lost.abort(reason);
+    this.#driver.disconnect();
+    // An orderly end waits for a server that may be stopped.
+    this.#driver.socket?.destroy();
+  }
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** The one binary field of the one result: `[0, value]`, or `[number, text]` of an error. */
+const unpack = (results: unknown): unknown => {
+  const tuple: unknown = Array.isArray(results) ? results[0] : undefined;
+  const packed: unknown = Array.isArray(tuple) ? tuple[0] : tuple;
+  if (!(packed instanceof Uint8Array)) throw errorOfReply(0, "an answer that is none");
+  const reply = decodeMsgpack(packed);
+  if (!Array.isArray(reply)) throw errorOfReply(0, "an answer that is none");
+  const [number, value] = reply as unknown[];
+  if (number !== 0) throw errorOfReply(typeof number === "number" ? number : 0, value);
+  return value;
+};

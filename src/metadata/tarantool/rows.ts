@@ -1,0 +1,251 @@
+/**
+ * Requests and answers of the functions in `lua/mts/verb`: what goes over the wire, and what it means here. An answer
+ * that does not have its shape is an error, never a wrong value; so is a number above 2^53-1.
+ * @module
+ */
+import { MsgpackWriter } from "../../codec/msgpack-writer.ts";
+import { StreamError } from "../../core/errors.ts";
+import type {
+  AckMode,
+  BodyRef,
+  ConsumerConfig,
+  ConsumerState,
+  Envelope,
+  Head,
+  Headers,
+  SubjectSummary,
+} from "../../core/message.ts";
+import type { ConsumerName, Subject } from "../../core/subject.ts";
+import type { CommitEntry, CommitOutcome, EnvelopePage, PulledPage } from "../contract.ts";
+
+const noHeaders: Headers = Object.freeze({});
+const emptyDigest = new Uint8Array(32);
+
+const wrong = (what: string): never => {
+  throw new StreamError("internal", `The metadata store answered ${what}.`);
+};
+
+/** A number, exact. */
+export const intOf = (value: unknown): number =>
+  typeof value === "number" && Number.isSafeInteger(value) ? value : wrong("a number that is not exact");
+
+export const textOf = (value: unknown): string => (typeof value === "string" ? value : wrong("no text"));
+
+export const listOf = (value: unknown): readonly unknown[] => {
+  if (!Array.isArray(value)) return wrong("no list");
+  return value as readonly unknown[];
+};
+
+// Requests -------------------------------------------------------------------------------------------------------
+
+const writer = new MsgpackWriter();
+
+/** Numbers things in the order in which they are first seen, from 1 on. */
+class Places {
+  readonly names: string[] = [];
+  readonly #places = new Map<string, number>();
+
+  of(name: string): number {
+    let place = this.#places.get(name);
+    if (place === undefined) {
+      place = this.names.push(name);
+      this.#places.set(name, place);
+    }
+    return place;
+  }
+}
+
+const writeHeaders = (headers: Headers): void => {
+  const names = Object.keys(headers);
+  if (names.length === 0) {
+    writer.nil();
+    return;
+  }
+  writer.arrayHead(names.length * 2);
+  for (const name of names) {
+    writer.string(name);
+    writer.string(headers[name] ?? "");
+  }
+};
+
+const itemsPerEntry = 8;
+
+/** The request of `mts_commit`. */
+export const packCommit = (
+  client: string,
+  written: { readonly slot: number; readonly number: number },
+  entries: readonly CommitEntry[],
+  dedupeWindowMs: number,
+): Uint8Array => {
+  const subjects = new Places();
+  const objects = new Places();
+  const places = entries.map(({ subject, body }) => ({
+    subject: subjects.of(subject),
+    object: body.object === "" ? 0 : objects.of(body.object),
+  }));
+  writer.reset();
+  writer.arrayHead(4);
+  writer.string(client);
+  writer.number(written.slot);
+  writer.number(written.number);
+  writer.arrayHead(4);
+  writer.number(dedupeWindowMs);
+  writer.value(subjects.names);
+  writer.value(objects.names);
+  writer.arrayHead(entries.length * itemsPerEntry);
+  for (const [index, { headers, body, messageId, expectedLastSequence }] of entries.entries()) {
+    writer.number(places[index]?.subject ?? 0);
+    writer.number(places[index]?.object ?? 0);
+    writer.number(body.offset);
+    writer.number(body.length);
+    writer.binary(body.sha256);
+    writeHeaders(headers);
+    writer.value(messageId);
+    writer.value(expectedLastSequence);
+  }
+  return writer.copy();
+};
+
+const startValueOf = ({ start }: ConsumerConfig): number => {
+  switch (start.kind) {
+    case "first":
+    case "new":
+      return 0;
+    case "sequence":
+      return start.sequence;
+    case "time":
+      return start.timestampMs;
+  }
+};
+
+/** A configuration as `mts_put_consumer` takes it. */
+export const configItems = (config: ConsumerConfig): readonly unknown[] => [
+  config.start.kind,
+  startValueOf(config),
+  config.ack,
+  config.ackWaitMs,
+  config.maxDeliver,
+  config.maxAckPending,
+];
+
+// Answers --------------------------------------------------------------------------------------------------------
+
+/** The outcomes of a commit. */
+export const commitOutcomes = (answer: unknown, entries: readonly CommitEntry[]): readonly CommitOutcome[] => {
+  const [times, outcomes] = listOf(answer);
+  const timeOf = new Map<Subject, number>();
+  const subjects = new Places();
+  return listOf(outcomes).map((outcome, index): CommitOutcome => {
+    const entry = entries[index];
+    if (entry === undefined) return wrong("more outcomes than entries");
+    let timestampMs = timeOf.get(entry.subject);
+    if (timestampMs === undefined) {
+      timestampMs = intOf(listOf(times)[subjects.of(entry.subject) - 1]);
+      timeOf.set(entry.subject, timestampMs);
+    }
+    if (typeof outcome === "number") return { status: "committed", sequence: intOf(outcome), timestampMs };
+    const [status, sequence, firstTimestampMs] = listOf(outcome);
+    if (status === 1)
+      return { status: "duplicate", sequence: intOf(sequence), timestampMs: intOf(firstTimestampMs) };
+    return { status: "wrong_last_sequence", lastSequence: intOf(sequence) };
+  });
+};
+
+/** A message of which only the object's name is known; its body shows as one that no bytes match. */
+export const isUnmeasured = (body: BodyRef): boolean => body.sha256 === emptyDigest;
+
+const headersOf = (value: unknown): Headers => {
+  if (value === undefined || value === null) return noHeaders;
+  // An empty map of another language is an empty list in Lua.
+  if (Array.isArray(value)) return noHeaders;
+  if (typeof value !== "object") return wrong("headers that are no map");
+  return value as Headers;
+};
+
+const objectsOf = (value: unknown): ReadonlyMap<number, string> => {
+  const items = listOf(value);
+  const names = new Map<number, string>([[0, ""]]);
+  for (let place = 0; place + 1 < items.length; place += 2) names.set(intOf(items[place]), textOf(items[place + 1]));
+  return names;
+};
+
+const envelopesOf = (subject: Subject, rows: unknown, objects: unknown): Envelope[] => {
+  const names = objectsOf(objects);
+  return listOf(rows).map((row): Envelope => {
+    const [, sequence, timestamp, object, , offset, length, sha256, headers] = listOf(row);
+    const isMeasured = sha256 instanceof Uint8Array;
+    return {
+      subject,
+      sequence: intOf(sequence),
+      timestampMs: intOf(timestamp),
+      headers: headersOf(headers),
+      body: {
+        object: names.get(intOf(object)) ?? "",
+        offset: intOf(offset),
+        length: isMeasured ? intOf(length) : 0,
+        // A copy: the view would keep the whole answer in memory.
+        sha256: isMeasured ? new Uint8Array(sha256) : emptyDigest,
+      },
+    };
+  });
+};
+
+const headOf = (first: unknown, last: unknown): Head => ({ firstSequence: intOf(first), lastSequence: intOf(last) });
+
+/** The answer of `mts_heads`. */
+export const headsOf = (answer: unknown): readonly Head[] => {
+  const items = listOf(answer);
+  return Array.from({ length: items.length / 2 }, (_, index) => headOf(items[index * 2], items[index * 2 + 1]));
+};
+
+/** The answer of `mts_range`. */
+export const envelopePage = (subject: Subject, answer: unknown): EnvelopePage => {
+  const [first, last, rows, objects] = listOf(answer);
+  return { head: headOf(first, last), envelopes: envelopesOf(subject, rows, objects) };
+};
+
+const ackModeOf = (value: unknown): AckMode =>
+  value === "all" || value === "explicit" ? value : wrong("no way to acknowledge");
+
+/** The answer of `mts_pull` and `mts_peek`. */
+export const pulledPage = (subject: Subject, answer: unknown): PulledPage => {
+  const [first, last, ack, ackedThrough, next, due, saturated, deliveries, rows, objects] = listOf(answer);
+  const counts = listOf(deliveries);
+  return {
+    head: headOf(first, last),
+    ack: ackModeOf(ack),
+    ackedThrough: intOf(ackedThrough),
+    nextSequence: intOf(next),
+    envelopes: envelopesOf(subject, rows, objects).map((envelope, index) => ({
+      ...envelope,
+      deliveries: intOf(counts[index]),
+    })),
+    nextDueInMs: due === null ? null : intOf(due),
+    saturated: saturated === true,
+  };
+};
+
+/** A consumer's state, or null. */
+export const stateOf = (answer: unknown): ConsumerState | null => {
+  if (answer === null) return null;
+  const [name, subject, ack, acked, delivered, pending, ackPending, redelivered, createdAt] = listOf(answer);
+  return {
+    name: textOf(name) as ConsumerName,
+    subject: textOf(subject) as Subject,
+    ack: ackModeOf(ack),
+    ackedThrough: intOf(acked),
+    deliveredThrough: intOf(delivered),
+    pending: intOf(pending),
+    ackPending: intOf(ackPending),
+    redelivered: intOf(redelivered),
+    createdAtMs: intOf(createdAt),
+  };
+};
+
+/** `{subject, first, last, messages, bytes}` from a place in a flat list on. */
+export const summaryAt = (items: readonly unknown[], place: number): SubjectSummary => ({
+  subject: textOf(items[place]) as Subject,
+  ...headOf(items[place + 1], items[place + 2]),
+  messages: intOf(items[place + 3]),
+  bytes: intOf(items[place + 4]),
+});
