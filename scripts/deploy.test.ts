@@ -4,133 +4,31 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
-import { environmentNameOf, settings, settingsList } from "../src/config-settings.ts";
+import { settings } from "../src/config-settings.ts";
 import { guard, release } from "../src/testing/guardian.ts";
-import { commandOf, copiedPathsOf, environmentOf, lastOf, readStages, type Stage } from "./docker/dockerfile.ts";
-
-const root = join(import.meta.dir, "..");
-const textOf = (path: string): string => readFileSync(join(root, path), "utf8");
-
-/** A service of the compose file, as far as it is looked at; the schema has the rest. */
-interface ComposeService {
-  readonly image: string;
-  readonly build?: { readonly context: string; readonly dockerfile: string; readonly target: string };
-  readonly deploy?: { readonly replicas: number };
-  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
-  readonly environment?: Readonly<Record<string, string>>;
-  readonly volumes?: readonly string[];
-  readonly ports?: readonly string[];
-  readonly healthcheck: { readonly test: readonly string[] };
-}
-interface Compose {
-  readonly services: Readonly<Record<"lb" | "node" | "tarantool" | "s3", ComposeService>>;
-  readonly volumes: Readonly<Record<string, unknown>>;
-}
-
-interface Probe {
-  readonly exec?: { readonly command: readonly string[] };
-  readonly httpGet?: { readonly path: string; readonly port: string };
-  readonly tcpSocket?: { readonly port: string };
-}
-interface EnvironmentEntry {
-  readonly name: string;
-  readonly value?: string;
-  readonly valueFrom?: { readonly secretKeyRef: { readonly name: string; readonly key: string } };
-}
-interface Container {
-  readonly image: string;
-  readonly env: readonly EnvironmentEntry[];
-  readonly envFrom?: readonly { readonly configMapRef: { readonly name: string } }[];
-  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
-  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
-  readonly startupProbe: Probe;
-  readonly livenessProbe: Probe;
-  readonly readinessProbe: Probe;
-}
-type Labels = Readonly<Record<string, string>>;
-/** Any Kubernetes object: each kind has some of these. */
-interface Manifest {
-  readonly file: string;
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
-  readonly data?: Readonly<Record<string, string>>;
-  readonly stringData?: Readonly<Record<string, string>>;
-  readonly spec?: {
-    readonly replicas?: number;
-    readonly selector?: Labels & { readonly matchLabels?: Labels };
-    readonly ports?: readonly { readonly port: number; readonly targetPort: string }[];
-    readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[];
-    readonly template?: {
-      readonly metadata: { readonly labels: Labels };
-      readonly spec: {
-        readonly enableServiceLinks: boolean;
-        readonly terminationGracePeriodSeconds: number;
-        readonly volumes: readonly { readonly name: string }[];
-        readonly containers: readonly [Container];
-      };
-    };
-  };
-}
-
-const compose = Bun.YAML.parse(textOf("docker-compose.yml")) as Compose;
-const services = Object.entries(compose.services);
-const stages = readStages(textOf("scripts/docker/Dockerfile"));
-const stageOf = (name: string): Stage => {
-  const stage = stages.find((candidate) => candidate.name === name);
-  if (stage === undefined) throw new Error(`the Dockerfile has no stage ${name}`);
-  return stage;
-};
-
-const manifestFiles = readdirSync(join(root, "scripts/k8s")).filter(
-  (name) => name.endsWith(".yaml") && name !== "kustomization.yaml",
-);
-const manifests = manifestFiles.flatMap((file): Manifest[] =>
-  [Bun.YAML.parse(textOf(`scripts/k8s/${file}`))].flat().map((object) => ({ ...(object as Manifest), file })),
-);
-const manifestOf = (kind: string, name: string): Manifest => {
-  const found = manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
-  if (found === undefined) throw new Error(`there is no ${kind} ${name}`);
-  return found;
-};
-const workloads = manifests.flatMap((manifest) => {
-  const template = manifest.spec?.template;
-  return template === undefined ? [] : [{ manifest, template, container: template.spec.containers[0] }];
-});
-
-/** What Compose makes of a value when nothing is set; a variable without a default is left in, for a test to find. */
-const withDefaults = (value: string): string => value.replace(/\$\{\w+:-([^}]*)\}/g, "$1");
-
-const serverVariables = new Map(settingsList.map((setting) => [environmentNameOf(setting.key), setting]));
-/** Addresses of stores on other machines are compared below, part by part. */
-const storeUrls = ["MTS_METADATA_URL", "MTS_BODIES_URL"];
-
-/** Variables that the server would refuse to start with: unknown ones and bad values. */
-const refusedByServer = (environment: Readonly<Record<string, string>>): readonly string[] =>
-  Object.entries(environment)
-    .filter(([name]) => name.startsWith("MTS_") && !storeUrls.includes(name))
-    .filter(([name, value]) => {
-      const parsed = serverVariables.get(name)?.parse(value);
-      return parsed === undefined || "problem" in parsed;
-    })
-    .map(([name]) => name);
-
-/** Variables that lua/ does not read. */
-const unknownToTarantool = (names: readonly string[]): readonly string[] => {
-  const lua = [...new Bun.Glob("**/*.lua").scanSync(join(root, "lua"))].map((path) => textOf(`lua/${path}`)).join("\n");
-  return names.filter((name) => !lua.includes(`"${name}"`));
-};
-
-/** Programs that an image is known to have, beside what its Dockerfile puts in. */
-const programs: Readonly<Record<string, readonly string[]>> = {
-  server: ["bun"], // oven/bun
-  tarantool: ["tarantool"], // tarantool/tarantool
-  s3: ["wget", "minio"], // BusyBox of alpine; copied
-  lb: ["wget", "haproxy"], // BusyBox of haproxy:*-alpine
-};
+import {
+  type ComposeService,
+  compose,
+  composeServices,
+  manifestFiles,
+  manifestOf,
+  manifests,
+  programs,
+  refusedByServer,
+  root,
+  stageOf,
+  stages,
+  storeUrls,
+  textOf,
+  unknownToTarantool,
+  withDefaults,
+  workloads,
+} from "./docker/deployment.ts";
+import { commandOf, copiedPathsOf, environmentOf, lastOf } from "./docker/dockerfile.ts";
 
 let temporary: string;
 beforeAll(() => {
@@ -220,8 +118,7 @@ describe("Dockerfile", () => {
   });
 
   test("its commands work: flags behind the entry point, health check, clean end on SIGTERM", async () => {
-    const here = (word: string): string =>
-      word === "bun" ? process.execPath : word.replace("/app/", `${root.replaceAll("\\", "/")}/`);
+    const here = (word: string): string => (word === "bun" ? process.execPath : word.replace("/app/", `${root}/`));
     const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MTS_")));
     const entry = [...commandOf(stageOf("server"), "ENTRYPOINT").map(here), "--http-port", "0", "--grpc-port=0"];
     const server = Bun.spawn([...entry, "--data-dir", join(temporary, "data")], {
@@ -255,7 +152,7 @@ describe("docker-compose.yml", () => {
   });
 
   test("waits for services that say they are healthy, by programs they have", () => {
-    for (const [name, service] of services) {
+    for (const [name, service] of composeServices) {
       for (const [needed, { condition }] of Object.entries(service.depends_on ?? {})) {
         expect(Object.keys(compose.services)).toContain(needed);
         expect(condition).toBe("service_healthy");
@@ -268,7 +165,7 @@ describe("docker-compose.yml", () => {
   });
 
   test("builds stages that exist, mounts what exists", () => {
-    for (const [, { build, image, volumes }] of services) {
+    for (const [, { build, image, volumes }] of composeServices) {
       if (build !== undefined) {
         expect(existsSync(join(root, build.dockerfile))).toBe(true);
         expect(withDefaults(image)).toBe(`minitoolstream/${stageOf(build.target).name}:${packageJson.version}`);

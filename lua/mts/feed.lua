@@ -3,6 +3,7 @@
 
 local fiber = require("fiber")
 local uuid = require("uuid")
+local clock = require("mts.clock")
 local errors = require("mts.errors")
 
 local M = {}
@@ -16,15 +17,27 @@ local waiting_max = 1000
 
 M.moved, M.consumer, M.purged = 1, 2, 3
 
+--- The time of the transaction that is on its way to the disk, or nil.
+M.transaction_ms = nil
+
+--- Whatever is published after now is not older than this.
+local function floor_ms()
+    return M.transaction_ms or clock.now_ms()
+end
+
 local boot = uuid.str()
 local ring = {}
 local newest = 0
 local waiting = 0
 local news = fiber.cond()
 
---- This life of the process, and the number of its latest change.
-function M.position()
-    return boot, newest
+local function empty_page(is_lost)
+    return { boot, newest, floor_ms(), is_lost, {}, {}, {} }
+end
+
+--- An empty page at the latest change.
+function M.now()
+    return empty_page(false)
 end
 
 --- Remembers changes, each `{kind, subject, first or name or through, last or deleted}`, and wakes who waits.
@@ -59,7 +72,7 @@ local function page_after(after)
             purged[#purged + 1] = { subject, change[3] }
         end
     end
-    return { boot, through, false, moved, consumers, purged }
+    return { boot, through, floor_ms(), false, moved, consumers, purged }
 end
 
 local function is_known(life, after)
@@ -78,7 +91,7 @@ function M.after(life, after, wait_ms)
         end
         waiting = waiting - 1
     end
-    if not is_known(life, after) then return { boot, newest, true, {}, {}, {} } end
+    if not is_known(life, after) then return empty_page(true) end
     return page_after(after)
 end
 

@@ -35,8 +35,10 @@ end
 
 --- Removes some of the oldest ids: more than were added, so that the space follows the window.
 function M.clean(page, window_ms)
-    local limit = cleaned_min + 2 * page.added
-    for _, row in ipairs(box.space.mts_message_ids.index.ordinal:select({}, { limit = limit })) do
+    local by_age = box.space.mts_message_ids.index.ordinal
+    local oldest = by_age:min()
+    if oldest == nil or remembers(oldest, window_ms, page.now_ms) then return end
+    for _, row in ipairs(by_age:select({}, { limit = cleaned_min + 2 * page.added })) do
         if remembers(row, window_ms, page.now_ms) then return end
         store.delete("mts_message_ids", { row[1], row[2] })
     end

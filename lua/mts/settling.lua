@@ -11,7 +11,9 @@ M.done, M.consumer_not_found, M.out_of_range, M.wrong_mode = 0, 1, 2, 3
 --- Sequences of a request as numbers.
 local function whole(sequences)
     local checked = {}
-    for place, sequence in ipairs(sequences or {}) do checked[place] = number.uint(sequence, "sequence") end
+    -- Null is not nil to `ipairs`.
+    if sequences == nil then return checked end
+    for place, sequence in ipairs(sequences) do checked[place] = number.uint(sequence, "sequence") end
     return checked
 end
 

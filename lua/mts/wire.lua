@@ -136,7 +136,8 @@ function M.replace(space_id)
     hand_over(C.box_replace, space_id)
 end
 
-local tuple_reference = ffi.typeof("const struct tuple &")
+-- How a tuple is referred to differs between versions, so it is asked of one.
+local tuple_reference = ffi.typeof(box.tuple.new({}))
 
 local function release(tuple)
     C.box_tuple_unref(ffi.cast("struct tuple *", tuple))

@@ -59,6 +59,7 @@ end
 
 local function commit(group)
     local context = { now_ms = clock.now_ms(), changes = {} }
+    feed.transaction_ms = context.now_ms
     box.begin()
     for _, call in ipairs(group) do perform(call, context) end
     box.commit()
@@ -71,6 +72,7 @@ local function turn()
     local done, changes = pcall(commit, group)
     if not done and box.is_in_txn() then box.rollback() end
     busy = false
+    feed.transaction_ms = nil
     if done then feed.publish(changes) end
     for _, call in ipairs(group) do
         if not done and call.failure == nil then call.failure = changes end

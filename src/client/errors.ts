@@ -56,19 +56,18 @@ export class EpochChangedError extends MtsError {
   }
 }
 
-/** A frame without what only told of which request it answers. */
-export const contentOf = (frame: Readonly<Record<string, unknown>>): Record<string, unknown> => {
-  const content = { ...frame };
-  for (const name of ["op", "id"]) Reflect.deleteProperty(content, name);
-  return content;
-};
+/** A map without some of its fields. */
+export const without = (map: Readonly<Record<string, unknown>>, names: RegExp): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(map).filter(([name]) => !names.test(name)));
 
 /** The error in a map of the server: an error frame, a result of a batch, a problem document. */
-export const errorFrom = (map: Readonly<Record<string, unknown>>): MtsError => {
-  const { code, detail, retryable, ...fields } = contentOf(map);
-  Reflect.deleteProperty(fields, "sid");
-  return new MtsError(String(code), String(detail), retryable === true, fields);
-};
+export const errorFrom = (map: Readonly<Record<string, unknown>>): MtsError =>
+  new MtsError(
+    String(map["code"]),
+    String(map["detail"]),
+    map["retryable"] === true,
+    without(map, /^(?:op|id|sid|code|detail|retryable)$/),
+  );
 
 export const invalid = (parameter: string, detail: string): MtsError =>
   new MtsError("invalid_parameter", `${parameter}: ${detail}`, false, { parameter });
@@ -84,9 +83,6 @@ export const closed = (): MtsError => new MtsError("closed", "The client is clos
 
 export const connectionLost = (cause?: unknown): MtsError =>
   new MtsError("connection_lost", "The connection broke.", true, {}, cause);
-
-export const refused = (detail: string, fields?: MtsErrorFields, cause?: unknown): MtsError =>
-  new MtsError("connection_refused", detail, false, fields, cause);
 
 /** It was sent and may be done. */
 export const outcomeUnknown = (fields?: MtsErrorFields, cause?: unknown): MtsError =>

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Environment } from "./environment.ts";
-import { closed, EpochChangedError, type MtsError, outcomeUnknown, overloaded, refused, toMtsError } from "./errors.ts";
+import { closed, EpochChangedError, MtsError, outcomeUnknown, overloaded, toMtsError } from "./errors.ts";
 import type { HttpSide } from "./http.ts";
 import type { CallOptions, ConnectOptions, Status } from "./options.ts";
 import { onAbort, untilAborted, within } from "./scope.ts";
@@ -59,16 +59,12 @@ export class Link {
     this.timeoutMs = options.timeoutMs ?? timeoutMsDefault;
   }
 
+  /** @throws what the WebSocket class throws, e.g. for `ws:` in a page that came over https */
   connect(): void {
-    try {
-      this.#session = new Session(this.env, this.#wsUrl, this.#options, {
-        welcomed: (session) => this.#welcomed(session),
-        ended: (session, code, reason) => this.#ended(session, code, reason),
-      });
-    } catch (error) {
-      // A page that came over https may not open ws:, for example.
-      this.close(refused("The WebSocket cannot be made.", {}, error));
-    }
+    this.#session = new Session(this.env, this.#wsUrl, this.#options, {
+      welcomed: (session) => this.#welcomed(session),
+      ended: (session, code, reason) => this.#ended(session, code, reason),
+    });
   }
 
   /** The session that is there, or the next one. @throws MtsError the signal's reason, or `end` */
@@ -153,7 +149,7 @@ export class Link {
     this.#tell({ state: "disconnected", code, reason });
     if (welcomed && this.env.nowMs() - this.#welcomedAtMs >= steadyMs) this.#attempt = 0;
     if (code >= 3500 && code < 4000) {
-      this.close(refused(`The server closed with ${code} ${reason}.`, { close_code: code }));
+      this.close(new MtsError("connection_refused", `${code} ${reason}`, false, { close_code: code }));
     } else if (welcomed) this.#retry();
     // A failed upgrade does not tell why; a plain request does.
     else void this.http.refusal().then((error) => (error ? this.close(error) : this.#retry()));

@@ -205,7 +205,7 @@ export class Mts {
  * const mts = connect("http://127.0.0.1:8000");
  * const { sequence } = await mts.publish("sensors.kitchen", { celsius: 21 });
  * ```
- * @throws MtsError `invalid_parameter` for the URL, `no_websocket`
+ * @throws MtsError `invalid_parameter` for the URL, `no_websocket`; what the WebSocket class throws
  */
 export const connect = (url: string | URL, options: ConnectOptions = {}): Mts =>
   new Mts(environment(options), endpoints(url), options);

@@ -3,7 +3,7 @@
  * is taken at its word; only what is not even a map is refused.
  * @module
  */
-import { contentOf } from "./errors.ts";
+import { without } from "./errors.ts";
 import type { From } from "./options.ts";
 
 /** A map as it is on the wire, or before it gets there. */
@@ -12,8 +12,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** `[subject, sequence, timestamp, headers, data, deliveries]` */
 export type Tuple = readonly [string, number, number, Readonly<Record<string, string>>, Uint8Array, number];
 
-export const isMap = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+export const isMap = (value: unknown): value is Fields => value instanceof Object && !Array.isArray(value);
 
 const renamed = (map: object, rename: (name: string) => string): Record<string, unknown> =>
   Object.fromEntries(Object.entries(map).map(([name, value]) => [rename(name), value]));
@@ -24,7 +23,7 @@ export const toWire = (map: object): Record<string, unknown> =>
 
 /** The names of a map, not of maps in it, as the SDK has them; without the envelope of a frame. */
 export const fromWire = (map: Fields): unknown =>
-  renamed(contentOf(map), (name) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
+  renamed(without(map, /^(?:op|id)$/), (name) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
 
 // A BOM is part of a text: it is the body byte for byte.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -108,7 +108,7 @@ export class TestTarantool {
   /** Sends a signal; unless it only stops or continues the process, waits for the end. */
   async kill(signal: NodeJS.Signals): Promise<void> {
     const child = this.#running();
-    process.kill(child.pid, signal);
+    child.kill(signal);
     if (signal === "SIGSTOP" || signal === "SIGCONT") return;
     await child.exited;
     this.#child = undefined;
@@ -123,10 +123,8 @@ export class TestTarantool {
   /** Ends it, when it runs, and removes the folder that was made for it. */
   async stop(): Promise<void> {
     try {
-      if (this.#child !== undefined) {
-        process.kill(this.#child.pid, "SIGCONT");
-        await this.kill("SIGKILL");
-      }
+      // SIGKILL also ends a stopped process.
+      if (this.#child !== undefined) await this.kill("SIGKILL");
     } finally {
       if (this.#options.dir === undefined) await rm(this.dir, { recursive: true, force: true });
     }

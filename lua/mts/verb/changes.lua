@@ -1,5 +1,6 @@
 --- What changed after a position; waits for it when told to. Takes `{life, version, wait_ms}`, answers `{life, version,
--- lost, {subject, first, last, …}, {{subject, consumer, deleted} …}, {{subject, through} …}}`.
+-- now_ms, lost, {subject, first, last, …}, {{subject, consumer, deleted} …}, {{subject, through} …}}`: whatever comes
+-- after the position is not older than `now_ms`.
 
 local feed = require("mts.feed")
 local number = require("mts.number")

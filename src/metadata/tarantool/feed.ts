@@ -24,10 +24,11 @@ const placeOf = (position: FeedPosition): Place => {
 };
 
 const pageOf = (answer: unknown): ChangePage => {
-  const [life, version, lost, moved, consumers, purged] = listOf(answer);
+  const [life, version, nowMs, lost, moved, consumers, purged] = listOf(answer);
   const runs = listOf(moved);
   return {
     position: positionOf(life, version),
+    nowMs: intOf(nowMs),
     lost: lost === true,
     moved: Array.from({ length: runs.length / 3 }, (_, index) => ({
       subject: textOf(runs[index * 3]) as Subject,
@@ -45,8 +46,10 @@ const pageOf = (answer: unknown): ChangePage => {
   };
 };
 
+/** What a wait that was given up answers: nothing is known to have come, and no time either. */
 const emptyPage = (position: FeedPosition): ChangePage => ({
   position,
+  nowMs: 0,
   lost: false,
   moved: [],
   consumers: [],
@@ -61,9 +64,8 @@ export class TarantoolFeed implements ChangeFeed {
     this.#calls = calls;
   }
 
-  async position(): Promise<FeedPosition> {
-    const [life, version] = listOf(await this.#calls.read("mts_position", []));
-    return positionOf(life, version);
+  async now(): Promise<ChangePage> {
+    return pageOf(await this.#calls.read("mts_position", []));
   }
 
   /** An aborted signal answers an empty page at once. */
