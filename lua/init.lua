@@ -28,8 +28,8 @@ options.listen = nil
 box.cfg(options)
 
 require("mts.schema").upgrade()
-local check = require("mts.check")
-check.run()
+require("mts.check").run()
+require("mts.witness").start()
 
 local functions = require("mts.api").functions()
 if config.is_test() then

@@ -1,6 +1,8 @@
 --- The check at boot: damage is named, never repaired in silence, and never by giving a sequence out twice.
 
 local log = require("log")
+local schema = require("mts.schema")
+local witness = require("mts.witness")
 local store = require("mts.store")
 
 local M = {}
@@ -53,8 +55,18 @@ local function check_subject(subject)
     end
 end
 
---- Looks at every subject. Runs before anything is served.
+--- A log that lost its end: sequences that were given out will be given out again, so that the store is another one.
+local function check_log()
+    local acknowledged = witness.missing()
+    if acknowledged == nil then return end
+    M.warn("the log ends at %d, but was answered for up to %d: its end is lost, and the epoch is a new one",
+        tonumber(box.info.lsn), acknowledged)
+    if not box.info.ro then schema.renew_epoch() end
+end
+
+--- Looks at the log and at every subject. Runs before anything is served.
 function M.run()
+    check_log()
     for _, tuple in box.space.mts_subjects:pairs() do check_subject(store.subject_of(tuple)) end
     if others > 0 then M.warnings[#M.warnings + 1] = ("and %d more"):format(others) end
 end

@@ -8,6 +8,7 @@ local errors = require("mts.errors")
 local clock = require("mts.clock")
 local feed = require("mts.feed")
 local store = require("mts.store")
+local witness = require("mts.witness")
 
 local M = {}
 
@@ -63,6 +64,7 @@ local function commit(group)
     box.begin()
     for _, call in ipairs(group) do perform(call, context) end
     box.commit()
+    witness.note()
     return context.changes
 end
 

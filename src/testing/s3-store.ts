@@ -84,10 +84,7 @@ export const useS3 = (): S3UnderTest => {
     closing.push(() => store.close());
     return store;
   };
-  const through = <P extends { readonly port: number; stop(): Promise<void> }>(
-    proxy: P,
-    more: Partial<S3BodiesOptions> | undefined,
-  ): Promise<BodyStore> => {
+  const through = (proxy: S3Proxy | TcpProxy, more: Partial<S3BodiesOptions> | undefined): Promise<BodyStore> => {
     closing.push(() => proxy.stop());
     return open(s3Options({ ...running().endpoint, port: proxy.port }, more));
   };

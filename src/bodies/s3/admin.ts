@@ -115,15 +115,14 @@ export class S3Admin {
   }
 
   /** Removes uploads that began before this time, which is Unix milliseconds: their processes are long dead. */
-  async abortUploadsBefore(startedBeforeMs: number): Promise<void> {
+  async abortUploadsBefore(startedBeforeMs: number, signal: AbortSignal): Promise<void> {
     for (const prefix of namePrefixes) {
       const front = this.#parts.endpoint.keyOf(prefix);
       let [key, id] = ["", ""];
       while (true) {
         const [keyMarker, idMarker] = [key, id];
-        const page = await this.#call("GET ?uploads", () =>
-          this.#client.listIncompleteUploadsQuery(this.#bucket, front, keyMarker, idMarker, ""),
-        );
+        const next = () => this.#client.listIncompleteUploadsQuery(this.#bucket, front, keyMarker, idMarker, "");
+        const page = await this.#call("GET ?uploads", next, signal);
         for (const upload of page.uploads) {
           const object = prefix + upload.key.slice(front.length);
           if (upload.initiated.getTime() < startedBeforeMs && isOwnName(object)) {

@@ -27,7 +27,7 @@ export class Buffers {
     return uninitialized(bytesMin);
   }
 
-  /** Takes one back. Only when nobody can read it any more; one that is in doubt is left to the collector. */
+  /** Takes one back that nobody reads any more; `fetch` has made a copy of it when it returns. */
   giveBack(buffer: Uint8Array): void {
     if (buffer.length === smallBytes && this.#small.length < smallKeptMax) this.#small.push(buffer);
     if (buffer.length === this.#largeBytes && this.#large.length < largeKeptMax) this.#large.push(buffer);

@@ -75,7 +75,8 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
     throw await reasonOf(thrown, probe);
   }
   // Nobody waits for it, and it is tried again at the next start.
-  const swept = admin.abortUploadsBefore(nowMs() - uploadMsMax).catch(() => undefined);
+  const closing = new AbortController();
+  const swept = admin.abortUploadsBefore(nowMs() - uploadMsMax, closing.signal).catch(() => undefined);
   let closed = false;
 
   return {
@@ -92,6 +93,7 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
     },
     close: async () => {
       closed = true;
+      closing.abort();
       reader.close();
       await Promise.all([segments.close(), objects.close(), swept]);
       admin.close();

@@ -33,7 +33,7 @@ export class PartBuffer {
     return taken;
   }
 
-  /** Lets the memory be used again; only when nobody can read it any more. */
+  /** Lets the memory be used again; what was gathered is gone. */
   giveBack(): void {
     if (this.#buffer !== undefined) this.#buffers.giveBack(this.#buffer);
     this.#buffer = undefined;

@@ -72,7 +72,7 @@ export class SegmentWriter {
       end += body.length;
     }
     await this.#putBytes(object, buffer.subarray(0, bytes));
-    // Not after a failure, when a request that was given up may still be reading.
+    // After a failure it is left to the collector.
     this.#parts.buffers.giveBack(buffer);
   }
 

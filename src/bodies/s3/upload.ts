@@ -128,7 +128,7 @@ export class Upload {
     const request = { method: "PUT", object, query, body, bodySha256 } as const;
     const bounds = { bytes: body.length, signal: this.#signal };
     const answer = await slots.run(() => retry.run((signal) => connection.send(request, signal), bounds));
-    // Not after a failure, when a request that was given up may still be reading.
+    // After a failure it is left to the collector.
     buffer.giveBack();
     return answer;
   }

@@ -8,8 +8,8 @@ import { StreamError } from "../../core/errors.ts";
 
 /** How long a second process that holds the write lock is waited for. */
 const busyTimeoutMs = 5000;
-/** Page cache: the inner pages of the trees of some ten million messages. */
-const cacheKiB = 64 * 1024;
+/** Page cache: the inner pages of the trees of some million messages; the kernel caches the rest. */
+const cacheKiB = 16 * 1024;
 /** A log that grew in a burst is cut back to this after a checkpoint. */
 const logBytesMax = 64 * 1024 * 1024;
 

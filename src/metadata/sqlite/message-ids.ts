@@ -34,6 +34,8 @@ export class MessageIdTable {
   readonly #put: Statement<unknown, [number, string, number, number, number]>;
   readonly #oldest: Statement<AgeRow, [number]>;
   readonly #remove: Statement<unknown, [number]>;
+  /** False while the table is known to be empty: who publishes without ids pays nothing for them. */
+  #mayHaveRows = true;
 
   /** @param windowMs how long an id is remembered */
   constructor(connection: Connection, windowMs: number) {
@@ -58,17 +60,22 @@ export class MessageIdTable {
   }
 
   remember(subjectId: number, messageId: string, message: RememberedMessage, nowMs: number): void {
+    this.#mayHaveRows = true;
     this.#put.run(subjectId, messageId, message.sequence, message.timestampMs, nowMs);
   }
 
   /** Removes some of the oldest ids: more than were added, so that the table follows the window. */
   clean(addedIds: number, nowMs: number): void {
+    if (!this.#mayHaveRows) return;
     let removeThrough: number | undefined;
+    let seen = 0;
     for (const row of this.#oldest.iterate(cleanedMin + 2 * addedIds)) {
+      seen++;
       if (this.#remembers(row.committed_at, nowMs)) break;
       removeThrough = row.id;
     }
     if (removeThrough !== undefined) this.#remove.run(removeThrough);
+    if (seen === 0) this.#mayHaveRows = false;
   }
 
   /** A time further ahead than the window comes from a clock that was wrong; it would stop the cleaning for good. */
