@@ -27,9 +27,11 @@ local listen = options.listen
 options.listen = nil
 box.cfg(options)
 
+local witness = require("mts.witness")
+witness.examine()
 require("mts.schema").upgrade()
 require("mts.check").run()
-require("mts.witness").start()
+witness.start()
 
 local functions = require("mts.api").functions()
 if config.is_test() then
@@ -43,7 +45,7 @@ require("mts.garbage").start()
 require("mts.calls").start()
 
 local user, password = config.user()
-if password == "changeme" then log.warn("MTS_TARANTOOL_PASSWORD is not set: the password is the one of the examples") end
+if password == "changeme" then log.warn("MTS_TARANTOOL_PASSWORD: the password is the one of the examples") end
 require("mts.access").grant(user, password, functions)
 
 box.cfg({ listen = listen })

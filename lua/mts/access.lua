@@ -36,7 +36,8 @@ function M.grant(user, password, functions)
     end
     -- Official connectors read the list of spaces when they connect, which the role `public` lets everybody do; it
     -- shows nobody more than the user's own rights.
-    strip(user, { role = { public = true }, universe = { [""] = true }, ["function"] = functions, user = { [user] = true } })
+    strip(user,
+        { role = { public = true }, universe = { [""] = true }, ["function"] = functions, user = { [user] = true } })
     for name in pairs(functions) do
         box.schema.user.grant(user, "execute", "function", name, { if_not_exists = true })
     end

@@ -65,9 +65,17 @@ local function repeatable(name)
     end
 end
 
+local function unpack_request(packed)
+    local done, request = pcall(function() return (msgpack.decode(wire.bytes(packed))) end)
+    if not done or type(request) ~= "table" then
+        errors.raise("malformed", "a request is one packed array")
+    end
+    return request
+end
+
 local function exported(run)
     return function(packed)
-        local done, answer = pcall(function() return run((msgpack.decode(wire.bytes(packed)))) end)
+        local done, answer = pcall(function() return run(unpack_request(packed)) end)
         if done then return wire.answer(answer) end
         local code, reason = errors.describe(answer)
         if code == errors.code.internal then log.error("a call failed: %s", reason) end

@@ -57,10 +57,9 @@ end
 
 --- A log that lost its end: sequences that were given out will be given out again, so that the store is another one.
 local function check_log()
-    local acknowledged = witness.missing()
-    if acknowledged == nil then return end
-    M.warn("the log ends at %d, but was answered for up to %d: its end is lost, and the epoch is a new one",
-        tonumber(box.info.lsn), acknowledged)
+    if witness.acknowledged == nil then return end
+    M.warn("the log ends at %d, but calls were answered up to %d: its end is lost, and the epoch is a new one",
+        witness.recovered, witness.acknowledged)
     if not box.info.ro then schema.renew_epoch() end
 end
 

@@ -39,7 +39,8 @@ end
 --- All consumers of a subject in byte order of their names.
 function M.list(subject)
     local rows = {}
-    for _, tuple in ipairs(box.space.mts_consumers.index.name:select({ subject })) do rows[#rows + 1] = row_of(tuple) end
+    local by_name = box.space.mts_consumers.index.name
+    for _, tuple in ipairs(by_name:select({ subject })) do rows[#rows + 1] = row_of(tuple) end
     return rows
 end
 
@@ -122,9 +123,10 @@ function M.state(consumer, now_ms)
     leases.settle_exhausted(consumer, now_ms)
     M.save(consumer)
     local pending = stored_after(consumer.delivered_through) - leases.ahead_count(consumer) + consumer.held
+    local acked_through = leases.acked_through(consumer, now_ms)
     return {
-        consumer.name, consumer.subject, "explicit", leases.acked_through(consumer, now_ms), consumer.delivered_through,
-        pending, consumer.held, leases.redelivered(consumer), consumer.created_at,
+        consumer.name, consumer.subject, "explicit", acked_through, consumer.delivered_through, pending, consumer.held,
+        leases.redelivered(consumer), consumer.created_at,
     }
 end
 

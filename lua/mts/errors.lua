@@ -1,6 +1,8 @@
 --- Numbered errors: what leaves a function is a number and a text, and only the number means something.
 -- The numbers are part of the protocol with the server (one table there maps them to its own codes).
 
+local log = require("log")
+
 local M = {}
 
 --- Error numbers. A published number never changes its meaning.
@@ -57,9 +59,17 @@ function M.describe(caught)
     return number or M.code.internal, tostring(caught)
 end
 
+--- Number and text for strangers: what went wrong inside is for the log.
+function M.public(caught)
+    local number, reason = M.describe(caught)
+    if number ~= M.code.internal then return number, reason end
+    log.error("a call failed: %s", reason)
+    return number, "something went wrong in the database; its log has it"
+end
+
 --- Raises what was caught as an error of the database, for connectors.
 function M.rethrow(caught)
-    local number, reason = M.describe(caught)
+    local number, reason = M.public(caught)
     box.error({ code = M.base + number, reason = reason })
 end
 

@@ -2,9 +2,9 @@
 -- them directly. They go through the same verbs as everything else: what is published here wakes subscribers, and what
 -- was published elsewhere is fetched here.
 --
--- A message is `[sequence, headers, object_name, subject, create_at, offset, length, sha256, timestamp]`: `create_at` is
--- in whole seconds, `timestamp` in milliseconds, `offset` and `length` in bytes inside the object. Length and digest
--- are null while only the object's name is known.
+-- A message is `[sequence, headers, object_name, subject, create_at, offset, length, sha256, timestamp]`: `create_at` in
+-- whole seconds, `timestamp` in milliseconds, `offset` and `length` in bytes inside the object. Length and digest are
+-- null while only the object's name is known.
 
 local digest = require("digest")
 local errors = require("mts.errors")
@@ -86,7 +86,7 @@ function functions.grpc_publish(subject, object_name, headers)
         end)
     end)
     if done then return { sequence = answer, status_code = 0, error_message = box.NULL } end
-    local _, reason = errors.describe(answer)
+    local _, reason = errors.public(answer)
     return { sequence = 0, status_code = 1, error_message = reason }
 end
 
@@ -109,9 +109,9 @@ end
 --- `grpc_fetch(subject, durable_name, batch_size, auto_ack)` → messages after the position. Without `auto_ack` the same
 -- come again until they are acknowledged.
 function functions.grpc_fetch(subject, durable_name, batch_size, auto_ack)
-    local request = {
-        names.subject(subject), names.consumer(durable_name), batch_of(batch_size), body_bytes_max, auto_ack == true, true,
-    }
+    names.subject(subject)
+    names.consumer(durable_name)
+    local request = { subject, durable_name, batch_of(batch_size), body_bytes_max, auto_ack == true, true }
     return writer.write(function(context)
         local outcome = pull.run(context, request)
         return messages_of(subject, delivery.render(outcome)[9])
@@ -162,9 +162,8 @@ function functions.check_new_messages(subject, consumer_group)
     local row = store.subject(subject)
     local position = position_of(subject, consumer_group)
     local count = stored_after(row, position)
-    return {
-        has_new = count > 0, latest_sequence = select(2, store.head(row)), consumer_position = position, new_count = count,
-    }
+    local _, last = store.head(row)
+    return { has_new = count > 0, latest_sequence = last, consumer_position = position, new_count = count }
 end
 
 --- `get_new_messages_count(subject, durable_name, since_sequence)` → messages after a sequence, or after the consumer's

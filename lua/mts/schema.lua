@@ -39,9 +39,9 @@ local upgrades = {
                 unsigned("committed_at"), unsigned("ordinal"),
             }, { { "id", { 1, "unsigned", 2, "string" } }, { "ordinal", { 6, "unsigned" } } })
             space("mts_consumers", {
-                unsigned("id"), text("subject"), text("name"), text("start_kind"), unsigned("start_value"), text("ack"),
-                unsigned("ack_wait_ms"), unsigned("max_deliver"), unsigned("max_ack_pending"), unsigned("acked_through"),
-                unsigned("delivered_through"), unsigned("held"), unsigned("created_at"),
+                unsigned("id"), text("subject"), text("name"), text("start_kind"), unsigned("start_value"),
+                text("ack"), unsigned("ack_wait_ms"), unsigned("max_deliver"), unsigned("max_ack_pending"),
+                unsigned("acked_through"), unsigned("delivered_through"), unsigned("held"), unsigned("created_at"),
             }, { { "id", { 1, "unsigned" } }, { "name", { 2, "string", 3, "string" } } })
             space("mts_pending",
                 { unsigned("consumer_id"), unsigned("sequence"), unsigned("deliveries"), unsigned("due_at") },

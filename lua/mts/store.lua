@@ -174,7 +174,11 @@ end
 function M.release(id, messages)
     local found = box.space.mts_objects:get(id)
     if found == nil then return end
-    if found[3] <= messages then M.delete("mts_objects", id) else M.update("mts_objects", id, { { "-", 3, messages } }) end
+    if found[3] <= messages then
+        M.delete("mts_objects", id)
+    else
+        M.update("mts_objects", id, { { "-", 3, messages } })
+    end
 end
 
 function M.object_name(id)

@@ -34,11 +34,13 @@ local function read()
     return tonumber(lsn)
 end
 
---- Compares the log that was recovered with what was answered; the position it should have reached, or nil.
-function M.missing()
-    if not is_needed() then return nil end
-    local acknowledged = read()
-    if acknowledged ~= nil and acknowledged > tonumber(box.info.lsn) then return acknowledged end
+--- Where the log should have ended and where it does; nil when it is whole.
+M.acknowledged, M.recovered = nil, nil
+
+--- Compares the log that was recovered with what was answered. Before anything is written.
+function M.examine()
+    local acknowledged, recovered = is_needed() and read() or nil, tonumber(box.info.lsn)
+    if acknowledged ~= nil and acknowledged > recovered then M.acknowledged, M.recovered = acknowledged, recovered end
 end
 
 --- Begins to witness; what was there before counts no more.

@@ -64,7 +64,7 @@ export const environment = ({ webSocket, fetch: fetchGiven, environment: given }
   if (!webSocket) {
     throw new MtsError(
       "no_websocket",
-      "There is no WebSocket here (Node has one from 22 on): give one as the option webSocket.",
+      "No WebSocket here (Node has one from 22 on): give one as the option webSocket.",
     );
   }
   return {

@@ -6,12 +6,12 @@ import type { Environment } from "./environment.ts";
 import { connectionLost, errorFrom, type MtsError, toMtsError } from "./errors.ts";
 import type { ConsumerOptions } from "./options.ts";
 import { within } from "./scope.ts";
-import { type Fields, fromWire, isMap, toWire, wireFrom } from "./wire.ts";
+import { type Fields, fromWire, isMap, toWire } from "./wire.ts";
 
 const listedMax = 10_000;
 const requestMsMax = 30_000;
-/** 4xx that tell of a moment, or (426) of nothing but that a plain request is no upgrade. */
-const passing = [408, 425, 426, 429];
+/** 4xx but those that tell of a moment, or (426) of nothing but that a plain request is no upgrade. */
+const final = /^4(?!08|2[569])/;
 
 /** How a consumer acknowledges. */
 export type AckMode = "all" | "explicit";
@@ -70,15 +70,14 @@ export class HttpSide {
    */
   async consumer(method: string, subject: string, name: string, config?: ConsumerOptions): Promise<Consumer> {
     const path = `subjects/${encodeURIComponent(subject)}/consumers/${encodeURIComponent(name)}`;
-    const body = config && toWire({ ...config, start: wireFrom(config.start) });
+    const body = config && toWire(config);
     return fromWire(await this.#request(method, path, body)) as Consumer;
   }
 
   /** Why the server does not let this client in for good; undefined when another attempt may work. */
   async refusal(): Promise<MtsError | undefined> {
     const error = await this.#request("GET", "ws").then(() => undefined, toMtsError);
-    const status = Number(error?.fields["status"]);
-    return status >= 400 && status < 500 && !passing.includes(status) ? error : undefined;
+    return final.test(String(error?.fields["status"])) ? error : undefined;
   }
 
   #request(method: string, path: string, body?: Fields, signal?: AbortSignal): Promise<Fields> {

@@ -50,14 +50,14 @@ export type Settled = { readonly sequence: number } | { readonly sequences: read
 export class Mts {
   readonly #tools: StreamTools;
   readonly #publisher: Publisher;
-  /** Acknowledgements under way. */
-  readonly #outstanding = new Outstanding();
   #closing: Promise<void> | undefined;
 
   /** Use `connect`. */
   constructor(env: Environment, { wsUrl, httpUrl }: Endpoints, options: ConnectOptions) {
     const link = new Link(env, wsUrl, new HttpSide(httpUrl, env), options);
-    this.#tools = { link, settler: new Settler(link, this.#outstanding), streams: new Set() };
+    // Streams that end, and acknowledgements.
+    const outstanding = new Outstanding();
+    this.#tools = { link, outstanding, settler: new Settler(link, outstanding), streams: new Set() };
     this.#publisher = new Publisher(link, options);
     link.connect();
   }
@@ -188,11 +188,11 @@ export class Mts {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const { link, streams } = this.#tools;
+    const { link, streams, outstanding } = this.#tools;
     for (const stream of streams) stream.close();
-    const flushed = (): Promise<unknown> => Promise.all([this.#publisher.outstanding.idle(), this.#outstanding.idle()]);
-    // What did not get through in time is told so by the end of the link.
-    await link.within({ timeoutMs }, (signal) => Promise.race([flushed(), untilAborted(signal)]));
+    const flush = (): Promise<unknown> => Promise.all([this.#publisher.outstanding.idle(), outstanding.idle()]);
+    // What does not get through in time is told so by the end of the link.
+    await link.within({ timeoutMs }, (signal) => Promise.race([flush(), untilAborted(signal)]));
     link.close();
   }
 }

@@ -26,7 +26,7 @@ export class Notifications extends Stream<Notification> {
 
   protected override async attach(session: Session): Promise<void> {
     // Before it subscribes: what moves after the listing must be told.
-    if (!this.placed && this.start.isMoment) await this.placeListed();
+    if (!this.placed && this.start.isMoment) await this.placeListed(this.stop);
     const from = this.placed ? "first" : this.from();
     await this.hold(session, { mode: "notify", from }, async () => undefined);
   }

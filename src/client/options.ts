@@ -115,7 +115,8 @@ export interface SubscribeOptions {
   readonly onEpochChange?: OnEpochChange | undefined;
   /**
    * Called for a stored message that the server cannot read (`data_loss`, with `fields.subject` and
-   * `fields.sequence`); the subscription goes on behind it. Without it the iterator throws the error.
+   * `fields.sequence`); the subscription goes on behind it. It may be called again after a reconnect. Without it the
+   * iterator throws the error.
    */
   readonly onDamaged?: ((error: MtsError) => void) | undefined;
   /** Ends the subscription; the iterator throws `aborted`. */

@@ -193,33 +193,28 @@ export class Publisher {
   }
 
   #answered(run: readonly Entry[], answer: Fields): void {
-    this.#inFlight.delete(run);
     const results = answer["results"] as readonly Fields[] | undefined;
-    const refused: Entry[] = [];
     for (const [index, entry] of run.entries()) {
       this.#inFlightCount--;
       this.#inFlightBytes -= entry.bytes;
-      if (!this.#settle(entry, results?.[index] ?? answer)) refused.push(entry);
+      this.#settle(entry, results?.[index] ?? answer);
     }
-    if (refused.length > 0) {
-      // They keep their place, and no further ones are sent: they would be refused too.
-      this.#inFlight.add(refused);
-      this.#session = undefined;
-    }
+    // What was refused keeps its place, and no further ones are sent: they would be refused too.
+    if (run.every(({ done }) => done)) this.#inFlight.delete(run);
+    else this.#session = undefined;
     this.#flush();
   }
 
-  /** False when the server did not take it because it stops: then it waits for the next connection. */
-  #settle(entry: Entry, result: Fields): boolean {
+  /** Not when the server refused it because it stops: then it waits for the next connection. */
+  #settle(entry: Entry, result: Fields): void {
     const failure = result["op"] === "error" ? result : result["error"];
     if (isMap(failure)) {
       entry.sent = failure["code"] !== "shutting_down";
       if (entry.sent) this.#reject(entry, errorFrom({ ...failure, message_id: messageIdOf(entry) }));
-      return entry.sent;
+      return;
     }
     const { subject, sequence, timestamp, duplicate } = result as unknown as Receipt;
     if (this.#finish(entry)) entry.resolve({ subject, sequence, timestamp, duplicate: duplicate && !entry.ownId });
-    return true;
   }
 
   #reject(entry: Entry, error: MtsError): void {

@@ -119,7 +119,7 @@ export class Session {
         reply: (answer) => {
           forget();
           if (answer["op"] === "error") reject(errorFrom(answer));
-          else if (push && signal.aborted) this.unsubscribe(answer["sid"]);
+          else if (push && signal.aborted) void this.unsubscribe(answer["sid"]);
           else resolve(fromWire(answer) as T);
         },
         lost: () => {
@@ -135,9 +135,16 @@ export class Session {
     this.transmit(this.encode(frame));
   }
 
-  /** Lets go of a subscription; the server hears of it. */
-  unsubscribe(sid: unknown): void {
-    if (this.#pushes.delete(sid)) this.tell({ op: "unsubscribe", sid });
+  /** Lets go of a subscription; resolves when no push can come any more. */
+  unsubscribe(sid: unknown): Promise<void> {
+    return new Promise((resolve) => {
+      const lost = (): void => {
+        this.#pushes.delete(sid);
+        resolve();
+      };
+      if (this.#pushes.has(sid)) this.transmit(this.encode({ op: "unsubscribe", sid }), { reply: lost, lost });
+      else resolve();
+    });
   }
 
   /** Ends it from this side, at once. @param code 1000 or from 3000 on */
@@ -154,7 +161,7 @@ export class Session {
   #receive(data: unknown): void {
     this.#heard = true;
     try {
-      const frame = data instanceof ArrayBuffer ? this.#reader.decode(data) : undefined;
+      const frame = this.#reader.decode(data as ArrayBuffer);
       if (!isMap(frame)) throw protocolError("no map");
       if (this.welcomed) this.#dispatch(frame);
       else this.#begin(frame);

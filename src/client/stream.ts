@@ -3,11 +3,12 @@
  * until its caller or an error ends it.
  * @module
  */
-import { aborted, closed, EpochChangedError, errorFrom, toMtsError } from "./errors.ts";
+import { aborted, closed, connectionLost, EpochChangedError, errorFrom, toMtsError } from "./errors.ts";
 import type { SubjectHead } from "./http.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link } from "./link.ts";
 import type { NotifyOptions } from "./options.ts";
+import type { Outstanding } from "./outstanding.ts";
 import { Positions } from "./positions.ts";
 import { onAbort, untilAborted } from "./scope.ts";
 import type { Session } from "./session.ts";
@@ -21,6 +22,7 @@ export interface StreamTools {
   readonly settler: Settler;
   /** Those that run. */
   readonly streams: Set<{ close(): void }>;
+  readonly outstanding: Outstanding;
 }
 
 /** The answer to a subscribe. */
@@ -56,6 +58,7 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
     this.inbox = new Inbox(taken);
     this.#restarts = options.onEpochChange === "restart";
     tools.streams.add(this);
+    tools.outstanding.begin();
     void this.#run(options.signal);
   }
 
@@ -88,7 +91,7 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
     this.#controller.abort(closed());
   }
 
-  /** Subscribes on a session, and resolves when it has ended; by way of `hold`. */
+  /** Subscribes on a session, by way of `hold`, and rejects when that has ended. */
   protected abstract attach(session: Session): Promise<void>;
   protected abstract push(frame: Fields): void;
 
@@ -108,12 +111,12 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
         try {
           this.#enterEpoch(session.welcome.epoch);
           await this.attach(session);
-          attempt = 0;
         } catch (error) {
           if (stop.aborted || !toMtsError(error).retryable) throw error;
         }
         // After a broken connection the link makes the pause.
         if (session.open) await this.#pause(attempt);
+        else attempt = 0;
       }
     } catch (error) {
       this.#ready.reject(error);
@@ -121,6 +124,7 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
       this.#controller.abort(error);
       forget();
       this.tools.streams.delete(this);
+      this.tools.outstanding.end();
     }
   }
 
@@ -140,43 +144,53 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   /**
-   * Subscribes and stays until the session ends.
-   * @param place runs once the server has answered
-   * @throws MtsError what ended it otherwise
+   * Subscribes and stays until the session ends; never resolves.
+   * @param place runs once the server has answered; its signal is aborted when all this has no future
+   * @throws MtsError what ended it; by then no push comes any more
    */
-  protected async hold(session: Session, request: object, place: (reply: Subscribed) => Promise<void>): Promise<void> {
-    const { stop } = this;
-    const failed = deferred<never>();
-    const forget = onAbort(stop, () => failed.reject(stop.reason));
+  protected async hold(
+    session: Session,
+    request: object,
+    place: (reply: Subscribed, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const ended = deferred<never>();
+    onAbort(signal, () => ended.reject(signal.reason));
+    const forget = onAbort(this.stop, ({ reason }) => controller.abort(reason));
+    void session.ended.then(() => controller.abort(connectionLost()));
     const push = (frame: Fields): void => {
       try {
         if (frame["op"] === "error" && frame["sequence"] === undefined) throw errorFrom(frame);
-        this.push(frame);
+        // After an error nothing more is told; after the caller's own end there may be leases to give back.
+        if (!signal.aborted || this.stop.aborted) this.push(frame);
       } catch (error) {
-        failed.reject(error);
+        controller.abort(error);
       }
     };
     let sid: number | undefined;
     try {
-      const reply = await session.request<Subscribed>({ op: "subscribe", filter: this.filter, ...request }, stop, push);
+      const all = { op: "subscribe", filter: this.filter, ...request };
+      const reply = await session.request<Subscribed>(all, signal, push);
       sid = reply.sid;
-      await Promise.race([place(reply), failed.promise]);
+      await Promise.race([place(reply, signal), ended.promise]);
       this.placed = true;
       this.#ready.resolve(undefined);
-      await Promise.race([session.ended, failed.promise]);
+      await ended.promise;
     } finally {
       forget();
-      session.unsubscribe(sid);
+      controller.abort(connectionLost());
+      await session.unsubscribe(sid);
     }
   }
 
-  protected listed(): AsyncIterable<SubjectHead> {
-    return this.link.http.subjects(this.filter, this.stop);
+  protected listed(signal: AbortSignal): AsyncIterable<SubjectHead> {
+    return this.link.http.subjects(this.filter, signal);
   }
 
   /** What is there already is not to come: fixes where each subject starts. */
-  protected async placeListed(): Promise<void> {
-    for await (const { subject, lastSequence } of this.listed()) this.placeAt(subject, lastSequence);
+  protected async placeListed(signal: AbortSignal): Promise<void> {
+    for await (const { subject, lastSequence } of this.listed(signal)) this.placeAt(subject, lastSequence);
   }
 
   /** `new` and `last` are what they were at one moment, also when nothing comes before the next reconnect. */

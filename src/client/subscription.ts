@@ -44,13 +44,13 @@ export class Subscription extends Stream<Message> {
   readonly #wildcard: boolean;
   readonly #consumer: string | undefined;
   readonly #onDamaged: ((error: MtsError) => void) | undefined;
-  /** Where it is attached, or about to be. */
-  #session: Session | undefined;
-  /** Gives credit there. */
+  /** Gives credit where it is attached. */
   #give: ((messages: number) => void) | undefined;
   /** Each push is a lease: what comes again is meant to. */
   #leases = false;
   #settling: Settling | undefined;
+  /** Leases that came and that nobody wants. */
+  #untaken: Message[] = [];
 
   constructor(tools: StreamTools, filter: string, options: SubscribeOptions) {
     const { consumer, credit = consumer ? creditDefaultConsumer : creditDefault } = options;
@@ -66,10 +66,8 @@ export class Subscription extends Stream<Message> {
 
   /** Ends it; leases of messages that nobody has taken are given back. */
   override close(): void {
-    const untaken = this.inbox.cancel();
-    if (this.#leases) for (const message of untaken) void message.nack();
+    if (this.#leases) this.#untaken = [...this.inbox.cancel()];
     super.close();
-    this.#detach();
   }
 
   #grant(): void {
@@ -81,26 +79,24 @@ export class Subscription extends Stream<Message> {
 
   protected override async attach(session: Session): Promise<void> {
     const consumer = this.#consumer;
-    this.#session = session;
     this.#settling = consumer ? this.tools.settler.line(this.filter, consumer, this.epoch ?? "") : undefined;
     // Where something must be looked into first, credit comes after that.
     const atOnce = !consumer && !(this.#wildcard && (this.placed || this.start.isMoment));
     const credit = atOnce ? this.#window.free : 0;
     this.#window.grant(credit);
     try {
-      await this.hold(session, { from: this.#resumeFrom(), consumer, credit }, async (reply) => {
-        await this.#place(session, reply);
+      await this.hold(session, { from: this.#resumeFrom(), consumer, credit }, async (reply, signal) => {
+        await this.#place(session, reply, signal);
+        if (signal.aborted) return;
         this.#give = (messages) => session.tell({ op: "credit", sid: reply.sid, messages });
         this.#grant();
       });
     } finally {
-      this.#detach();
+      this.#give = undefined;
+      this.#window.reset();
+      // Not earlier: the server would have leased them to this very subscription again.
+      for (const message of this.#untaken.splice(0)) void message.nack();
     }
-  }
-
-  #detach(): void {
-    this.#give = this.#session = undefined;
-    this.#window.reset();
   }
 
   #resumeFrom(): number | string {
@@ -119,53 +115,53 @@ export class Subscription extends Stream<Message> {
     for (const message of messages) {
       const [subject, sequence, , , data] = message;
       if (this.#leases || this.positions.admit(subject, sequence)) {
+        const received = new Message(message, this.#settling);
         this.#window.received(data.length);
-        this.inbox.push(new Message(message, this.#settling));
+        if (this.#leases && this.stop.aborted) this.#untaken.push(received);
+        else this.inbox.push(received);
       } else this.#window.returned(1);
     }
   }
 
-  /** One message that cannot be read; those behind it come. */
+  /** One message that cannot be read. The position stays: the server tells of it before those in front of it. */
   #damaged(frame: Fields): void {
-    const error = errorFrom({ subject: this.filter, ...frame });
-    if (!this.#leases && !this.positions.admit(String(error.fields["subject"]), Number(error.fields["sequence"])))
-      return;
+    const { subject = this.filter, sequence } = frame;
+    if (!this.#leases && Number(sequence) < this.positions.next(String(subject))) return;
+    const error = errorFrom({ ...frame, subject });
     if (!this.#onDamaged) throw error;
     this.#onDamaged(error);
   }
 
-  async #place(session: Session, { lastSequence }: Subscribed): Promise<void> {
+  async #place(session: Session, { lastSequence }: Subscribed, signal: AbortSignal): Promise<void> {
     const consumer = this.#consumer;
     if (consumer) this.#leases = (await this.tools.settler.mode(this.filter, consumer, true)) === "explicit";
-    else if (this.#wildcard && this.placed) await this.#fillGaps(session);
-    else if (this.#wildcard && this.start.isMoment) await this.placeListed();
+    else if (this.#wildcard && this.placed) await this.#fillGaps(session, signal);
+    else if (this.#wildcard && this.start.isMoment) await this.placeListed(signal);
     else if (!this.placed && this.start.isMoment) this.placeAt(this.filter, lastSequence ?? 0);
   }
 
-  async #fillGaps(session: Session): Promise<void> {
+  async #fillGaps(session: Session, signal: AbortSignal): Promise<void> {
     const gaps: Gap[] = [];
-    for await (const { subject, lastSequence: through } of this.listed()) {
+    for await (const { subject, lastSequence: through } of this.listed(signal)) {
       const isAsked = this.start.isTime && this.positions.known(subject) === undefined;
       const from = isAsked ? this.from() : this.positions.next(subject);
       if (isAsked || Number(from) <= through) gaps.push({ subject, from, through });
     }
     const fillNext = async (): Promise<void> => {
-      for (let gap = gaps.pop(); gap; gap = gaps.pop()) await this.#fill(session, gap);
+      for (let gap = gaps.pop(); gap; gap = gaps.pop()) await this.#fill(session, gap, signal);
     };
     await Promise.all(Array.from({ length: fillsMax }, fillNext));
   }
 
-  async #fill(session: Session, { subject, from, through }: Gap): Promise<void> {
+  async #fill(session: Session, { subject, from, through }: Gap, signal: AbortSignal): Promise<void> {
     for (let next = from; ; ) {
-      const limit = await this.#window.reserve(fillsMax, () => this.#session === session);
+      const limit = await this.#window.reserve(fillsMax, () => !signal.aborted);
       if (limit === 0) return;
       const request = { op: "fetch", subject, from: next, limit, maxBytes: fillBytesMax };
-      const page = await session.request<PageFrame>(request, this.stop);
-      // Another fill failed, and with it the attachment: the next one fetches this again.
-      if (this.#session !== session) return;
+      const page = await session.request<PageFrame>(request, signal);
       this.#window.returned(limit - page.messages.length);
-      this.#accept(page.messages);
       for (const error of page.errors ?? []) this.#damaged({ ...error, subject });
+      this.#accept(page.messages);
       this.positions.raise(subject, page.nextSequence);
       if (page.nextSequence > through || page.nextSequence === next) return;
       next = page.nextSequence;

@@ -12,7 +12,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** `[subject, sequence, timestamp, headers, data, deliveries]` */
 export type Tuple = readonly [string, number, number, Readonly<Record<string, string>>, Uint8Array, number];
 
-export const isMap = (value: unknown): value is Fields => value instanceof Object && !Array.isArray(value);
+export const isMap = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const renamed = (map: object, rename: (name: string) => string): Record<string, unknown> =>
   Object.fromEntries(Object.entries(map).map(([name, value]) => [rename(name), value]));

@@ -86,16 +86,21 @@ describe("large bodies", () => {
       upload("o/ab/0mh8x3k2p7d1v0aaq", "id-1+/=", old),
       upload("o/ab/0mh8x3k2p7d1v0aar", "id-2", young),
       upload("o/ab/somebody-else", "id-3", old),
+      upload("o/ab/0mh8x3k2p7d1v0aas", "id-4", old),
     ].join("");
     const removed: string[] = [];
-    const looked = Promise.withResolvers<undefined>();
+    const last = Promise.withResolvers<undefined>();
     const server = Bun.serve({
       port: 0,
       hostname: "127.0.0.1",
       fetch: ({ method, url }) => {
         const { searchParams, pathname } = new URL(url);
-        if (method === "DELETE") removed.push(`${pathname} ${searchParams.get("uploadId") ?? ""}`);
-        if (method === "DELETE") return new Response(null, { status: 204 });
+        if (method === "DELETE") {
+          const id = searchParams.get("uploadId") ?? "";
+          removed.push(`${pathname} ${id}`);
+          if (id === "id-4") last.resolve(undefined);
+          return new Response(null, { status: 204 });
+        }
         const page = searchParams.get("prefix") === "p/o/" ? uploads : "";
         const tag = "ListMultipartUploadsResult";
         return new Response(`<${tag}><IsTruncated>false</IsTruncated>${page}</${tag}>`);
@@ -103,9 +108,10 @@ describe("large bodies", () => {
     });
     const port = server.port ?? 0;
     const store = await s3.open(s3Options({ ...s3.minio.endpoint, port }, { prefix: "p/", nowMs: () => nowMs }));
+    await last.promise;
     await store.close();
     await server.stop(true);
-    expect(removed).toEqual(["/bodies/p/o/ab/0mh8x3k2p7d1v0aaq id-1+/="]);
+    expect(removed).toEqual(["/bodies/p/o/ab/0mh8x3k2p7d1v0aaq id-1+/=", "/bodies/p/o/ab/0mh8x3k2p7d1v0aas id-4"]);
   });
 
   test("no more than a few parts are taken from the source before the server has them", async () => {

@@ -153,7 +153,7 @@ describe("publishers on both nodes", () => {
       { ...lane, lane: "a.http", home: 0, transport: "http", window: 1 },
       { ...lane, lane: "b.http", home: 1, transport: "http", window: 1 },
     ]);
-    await load.more(4000);
+    await load.more(1500);
     await load.stop();
     expect([...load.book.failures]).toEqual([]);
     await proveEverywhere(nodes, ledger, watches);

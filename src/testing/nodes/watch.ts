@@ -22,8 +22,11 @@ export class Watch implements AsyncDisposable {
   readonly #problems: string[] = [];
   #looked = 0;
 
-  private constructor(name: string, client: WsClient, subscription: WsSubscription) {
+  readonly #filter: string;
+
+  private constructor(name: string, filter: string, client: WsClient, subscription: WsSubscription) {
     this.name = name;
+    this.#filter = filter;
     this.client = client;
     this.subscription = subscription;
   }
@@ -32,14 +35,15 @@ export class Watch implements AsyncDisposable {
   static async open(node: ClusterNode, filter: string, options: SubscribeOptions = {}): Promise<Watch> {
     const client = await WsClient.connect(node.wsUrl);
     const subscription = await client.subscribe(filter, { credit: -1, ...options });
-    return new Watch(`${filter} on node ${node.name}`, client, subscription);
+    return new Watch(`${filter} on node ${node.name}`, filter, client, subscription);
   }
 
-  /** Resolves when every subject has come as far as this; rejects when the connection ends before. */
+  /** Resolves when every subject that it watches has come as far as this; rejects when the connection ends before. */
   async reached(heads: ReadonlyMap<string, number>): Promise<void> {
+    const watched = [...heads].filter(([subject]) => matches(this.#filter, subject));
     await this.subscription.conditions.until(() => {
       this.#look();
-      return [...heads].every(([subject, sequence]) => (this.#last.get(subject) ?? 0) >= sequence);
+      return watched.every(([subject, sequence]) => (this.#last.get(subject) ?? 0) >= sequence);
     });
   }
 
@@ -87,6 +91,15 @@ export class Watch implements AsyncDisposable {
     }
   }
 }
+
+const matches = (filter: string, subject: string): boolean => {
+  const [wanted, tokens] = [filter.split("."), subject.split(".")];
+  if (wanted.at(-1) === ">") return tokens.length >= wanted.length && matchesAll(wanted.slice(0, -1), tokens);
+  return tokens.length === wanted.length && matchesAll(wanted, tokens);
+};
+
+const matchesAll = (wanted: readonly string[], tokens: readonly string[]): boolean =>
+  wanted.every((token, index) => token === "*" || token === tokens[index]);
 
 const keyOf = (subject: string, sequence: number): string => `${subject} ${sequence}`;
 const place = ({ subject, sequence }: Received): string => keyOf(subject, sequence);
