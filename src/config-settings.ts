@@ -5,10 +5,10 @@
  */
 import { isIP } from "node:net";
 import type { Config } from "./config-shape.ts";
+import { type Parsed, parseBodiesUrl, parseMetadataUrl } from "./config-stores.ts";
 import { parseAge, parseSize } from "./core/duration.ts";
 
-/** A value, or one sentence that says what is wrong and names the fix. It never repeats the value. */
-export type Parsed<T> = { readonly value: T } | { readonly problem: string };
+export type { Parsed } from "./config-stores.ts";
 
 /** One setting. */
 export interface Setting<out T> {
@@ -23,11 +23,6 @@ export interface Setting<out T> {
   /** The value may hold a password, so it is never printed back. */
   readonly secret?: true;
   readonly parse: (raw: string) => Parsed<T>;
-}
-
-/** Where an embedded store is; an empty path means "in the data folder". */
-export interface StoreLocation {
-  readonly path: string;
 }
 
 /** Level and format as far as they were named; `undefined` leaves the choice to the default. */
@@ -79,29 +74,6 @@ const parseWindow = (raw: string): Parsed<number> => {
   }
   return ms >= 1 && ms <= dedupeWindowMsMax ? { value: ms } : { problem: "is out of range; 1ms to 30d" };
 };
-
-/** Schemes that the contract knows and this build cannot serve. */
-const laterSchemes: readonly string[] = ["tarantool", "s3"];
-
-/** Reads `SCHEME:` and `SCHEME:PATH` (also `SCHEME:///PATH`) of a store on this machine. */
-const parseStore =
-  (scheme: "sqlite" | "file") =>
-  (raw: string): Parsed<StoreLocation> => {
-    const wanted = `write ${scheme}: (in the data folder) or ${scheme}:PATH`;
-    const colon = raw.indexOf(":");
-    const given = colon < 0 ? "" : raw.slice(0, colon).toLowerCase();
-    if (laterSchemes.includes(given)) {
-      return { problem: `is a ${given}:// URL, which is not supported by this build yet; ${wanted}` };
-    }
-    if (given !== scheme) return { problem: `names no known store; ${wanted}` };
-    const rest = raw.slice(colon + 1);
-    if (rest === ":memory:") return { problem: `would lose every message at the end of the process; ${wanted}` };
-    if (rest.startsWith("//") && !rest.startsWith("///")) {
-      return { problem: `names a host, but this store is on this machine; ${wanted}` };
-    }
-    if (/[?#\0]/.test(rest)) return { problem: `has options, but there are none; ${wanted}` };
-    return { value: { path: rest.startsWith("///") ? rest.slice(2) : rest } };
-  };
 
 /** One browser origin in the form a browser sends it, or undefined. */
 const canonicalOrigin = (raw: string): string | undefined => {
@@ -186,17 +158,18 @@ export const settings = {
     key: "metadata_url",
     placeholder: "URL",
     initial: "sqlite:",
-    meaning: "metadata store: `sqlite:` in the data folder, or `sqlite:PATH`",
+    meaning: "metadata store: `sqlite:` in the data folder, `sqlite:PATH`, or `tarantool://USER:PASSWORD@HOST:3301`",
     secret: true,
-    parse: parseStore("sqlite"),
+    parse: parseMetadataUrl,
   }),
   bodiesUrl: setting({
     key: "bodies_url",
     placeholder: "URL",
     initial: "file:",
-    meaning: "body store: `file:` in the data folder, or `file:PATH`",
+    meaning:
+      "body store: `file:` in the data folder, `file:PATH`, or `s3://KEY:SECRET@HOST:9000/BUCKET?tls=false&region=us-east-1`",
     secret: true,
-    parse: parseStore("file"),
+    parse: parseBodiesUrl,
   }),
   maxBodyBytes: setting({
     key: "max_body_bytes",

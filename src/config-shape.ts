@@ -4,10 +4,33 @@
  */
 
 /** Which metadata store, from `MTS_METADATA_URL`. */
-export type MetadataChoice = { readonly kind: "sqlite"; readonly path: string };
+export type MetadataChoice =
+  | { readonly kind: "sqlite"; readonly path: string }
+  | {
+      readonly kind: "tarantool";
+      readonly host: string;
+      readonly port: number;
+      readonly user: string;
+      readonly password: string;
+    };
 
 /** Which body store, from `MTS_BODIES_URL`. */
-export type BodiesChoice = { readonly kind: "files"; readonly path: string };
+export type BodiesChoice =
+  | { readonly kind: "files"; readonly path: string }
+  | {
+      readonly kind: "s3";
+      readonly host: string;
+      readonly port: number;
+      readonly tls: boolean;
+      readonly accessKey: string;
+      readonly secretKey: string;
+      readonly bucket: string;
+      readonly region: string;
+      /** `path`: `host/bucket/key`; `virtual`: `bucket.host/key`. */
+      readonly addressing: "path" | "virtual";
+      /** Put before every key; empty or ending in `/`. */
+      readonly prefix: string;
+    };
 
 /** The whole configuration, checked. */
 export interface Config {

@@ -224,11 +224,48 @@ describe("errors", () => {
     expect(errorsOf({ cwd: both })[0]).toContain("keep one of them");
   });
 
-  test("stores of other builds are named as such", () => {
-    const errors = errorsOf({ env: { MTS_METADATA_URL: "tarantool://u:p@h:3301", MTS_BODIES_URL: "s3://a:s@h/b" } });
-    expect(errors).toHaveLength(2);
-    expect(errors[0]).toContain("tarantool:// URL, which is not supported by this build yet");
-    expect(errors[1]).toContain("s3:// URL, which is not supported by this build yet");
+  test("stores on other machines", () => {
+    const config = configOf({
+      env: {
+        MTS_METADATA_URL: "tarantool://mts:p%40ss@db.example",
+        MTS_BODIES_URL: "s3://key:se%2Fcret@s3.example:9000/bucket?tls=false&region=eu&addressing=virtual&prefix=a/b",
+      },
+    });
+    expect(config.metadata).toEqual({
+      kind: "tarantool",
+      host: "db.example",
+      port: 3301,
+      user: "mts",
+      password: "p@ss",
+    });
+    expect(config.bodies).toEqual({
+      kind: "s3",
+      host: "s3.example",
+      port: 9000,
+      tls: false,
+      accessKey: "key",
+      secretKey: "se/cret",
+      bucket: "bucket",
+      region: "eu",
+      addressing: "virtual",
+      prefix: "a/b/",
+    });
+  });
+
+  test.each([
+    ["MTS_METADATA_URL", "tarantool://host:3301"],
+    ["MTS_METADATA_URL", "tarantool://u:secret@h:99999"],
+    ["MTS_METADATA_URL", "tarantool://u:secret@h:3301/space"],
+    ["MTS_METADATA_URL", "mysql://u:secret@h"],
+    ["MTS_BODIES_URL", "s3://a:secret@h/UPPER"],
+    ["MTS_BODIES_URL", "s3://a:secret@h"],
+    ["MTS_BODIES_URL", "s3://a:secret@h/bucket?tls=maybe"],
+    ["MTS_BODIES_URL", "s3://a:secret@h/bucket?acl=public"],
+    ["MTS_BODIES_URL", "s3://a:secret@h/bucket?prefix=../x"],
+  ])("%s=%s is refused, the fix is named, the secret is not repeated", (name, url) => {
+    const [error] = errorsOf({ env: { [name]: url } });
+    expect(error).toContain("write ");
+    expect(error).not.toContain("secret");
   });
 
   test("two servers on one port", () => {
@@ -236,7 +273,7 @@ describe("errors", () => {
   });
 
   test("a password is never printed back, wherever it was put", () => {
-    const url = "tarantool://user:hunter2@host:3301";
+    const url = "tarantool://user:hunter2@host:3301/x";
     const places: Partial<LoadConfigOptions>[] = [
       { argv: ["--metadata-url", url] },
       { argv: ["--metadata-uri", url] },

@@ -81,8 +81,10 @@ const configFrom = (
     return parsed.value;
   };
   const dataDir = resolve(cwd, valueOf(settings.dataDir));
-  const placeOf = (path: string, nameInData: string): string =>
-    path === "" ? join(dataDir, nameInData) : resolve(cwd, path);
+  const placeOf = <T extends { readonly kind: string }>(store: T, nameInData: string): T =>
+    "path" in store
+      ? { ...store, path: store.path === "" ? join(dataDir, nameInData) : resolve(cwd, String(store.path)) }
+      : store;
   const log = valueOf(settings.log);
   return {
     httpHost: valueOf(settings.httpHost),
@@ -90,8 +92,8 @@ const configFrom = (
     grpcHost: valueOf(settings.grpcHost),
     grpcPort: valueOf(settings.grpcPort),
     dataDir,
-    metadata: { kind: "sqlite", path: placeOf(valueOf(settings.metadataUrl).path, "metadata.sqlite") },
-    bodies: { kind: "files", path: placeOf(valueOf(settings.bodiesUrl).path, "bodies") },
+    metadata: placeOf(valueOf(settings.metadataUrl), "metadata.sqlite"),
+    bodies: placeOf(valueOf(settings.bodiesUrl), "bodies"),
     bodyBytesMax: valueOf(settings.maxBodyBytes),
     dedupeWindowMs: valueOf(settings.dedupeWindow),
     allowedOrigins: valueOf(settings.allowedOrigins),
@@ -117,7 +119,7 @@ const helpText = (): string => {
   return [
     `MiniToolStream ${serverVersion}: a message streaming server`,
     "",
-    "Usage: scripts/start [--FLAG VALUE | --FLAG=VALUE]...",
+    "Usage: scripts/start [--FLAG VALUE | --FLAG=VALUE]... (or: minitoolstream serve ...)",
     "",
     ...[...entries, ...extra].map(([flag, text]) => `${flag ?? ""}\n      ${text ?? ""}`),
     "",

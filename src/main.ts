@@ -9,7 +9,7 @@ import { frameBytesMax } from "./core/limits.ts";
 import { openDataFolder } from "./data-folder.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
-import { openStores, type StoreSeams, type Stores } from "./stores.ts";
+import { needsDataFolder, openStores, type StoreSeams, type Stores } from "./stores.ts";
 import { createHttpApp } from "./transport/http/index.ts";
 import { createWsTransport } from "./transport/ws/index.ts";
 
@@ -36,8 +36,10 @@ export interface RunningServer {
 export const startServer = async (config: Config, log: Logger, seams: Seams = {}): Promise<RunningServer> => {
   const held = new AsyncDisposableStack();
   try {
-    const folder = await openDataFolder(config.dataDir);
-    held.defer(() => folder.close());
+    if (needsDataFolder(config)) {
+      const folder = await openDataFolder(config.dataDir);
+      held.defer(() => folder.close());
+    }
     const stores = await openStores(config, seams);
     held.defer(() => stores.bodies.close());
     held.defer(() => stores.metadata.close());

@@ -1,15 +1,17 @@
 /**
  * Opens the stores that the configuration names, for the server and for the doctor alike: the only file that names a
- * driver. Whoever calls holds the data folder (`data-folder.ts`) already.
+ * driver. Whoever calls holds the data folder (`data-folder.ts`) already, when one is needed.
  * @module
  */
 import { existsSync } from "node:fs";
 import type { BodyStore } from "./bodies/contract.ts";
 import { openFileBodies } from "./bodies/files/index.ts";
 import type { FileIo } from "./bodies/files/io.ts";
+import { openS3Bodies } from "./bodies/s3/index.ts";
 import type { Config } from "./config-shape.ts";
 import type { MetadataStore } from "./metadata/contract.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/index.ts";
+import { type Measured, openTarantoolMetadata } from "./metadata/tarantool/index.ts";
 
 /** Where a test entry may put itself between the server and its stores; the product uses none of them. */
 export interface StoreSeams {
@@ -25,28 +27,50 @@ export interface Stores {
   readonly bodies: BodyStore;
 }
 
+/** Whether a store lies in the data folder of this machine, which then belongs to one process. */
+export const needsDataFolder = ({ metadata, bodies }: Config): boolean =>
+  metadata.kind === "sqlite" || bodies.kind === "files";
+
 /** The file of embedded metadata that is not there, so that opening would make an empty store; else undefined. */
 export const missingMetadata = ({ metadata }: Config): string | undefined =>
-  existsSync(metadata.path) ? undefined : metadata.path;
+  metadata.kind !== "sqlite" || existsSync(metadata.path) ? undefined : metadata.path;
 
 /**
  * Opens both stores, or neither.
  * @throws StreamError whatever a store refuses with
  */
 export const openStores = async (config: Config, seams: StoreSeams = {}): Promise<Stores> => {
-  const sqlite = await openSqliteMetadata({
-    path: config.metadata.path,
-    clock: seams.clock ?? Date.now,
-    dedupeWindowMs: config.dedupeWindowMs,
-  });
+  const bodies = await openBodies(config, seams);
   try {
-    const files = await openFileBodies({ path: config.bodies.path, ...(seams.fileIo && { io: seams.fileIo }) });
+    const metadata = await openMetadata(config, seams, bodies);
     return {
-      metadata: seams.wrapMetadata?.(sqlite) ?? sqlite,
-      bodies: seams.wrapBodies?.(files) ?? files,
+      metadata: seams.wrapMetadata?.(metadata) ?? metadata,
+      bodies: seams.wrapBodies?.(bodies) ?? bodies,
     };
   } catch (error) {
-    await sqlite.close();
+    await bodies.close();
     throw error;
   }
+};
+
+const openBodies = async ({ bodies }: Config, { fileIo }: StoreSeams): Promise<BodyStore> =>
+  bodies.kind === "s3" ? openS3Bodies(bodies) : openFileBodies({ path: bodies.path, ...(fileIo && { io: fileIo }) });
+
+const openMetadata = async (
+  { metadata, dedupeWindowMs }: Config,
+  { clock = Date.now }: StoreSeams,
+  bodies: BodyStore,
+): Promise<MetadataStore> =>
+  metadata.kind === "tarantool"
+    ? openTarantoolMetadata({ ...metadata, dedupeWindowMs, measure: (object) => measure(bodies, object) })
+    : openSqliteMetadata({ path: metadata.path, clock, dedupeWindowMs });
+
+/** Length and digest of an object that an old client published by its name only; null when it is not there. */
+const measure = async (bodies: BodyStore, object: string): Promise<Measured | null> => {
+  const length = await bodies.size(object);
+  if (length === null) return null;
+  const hasher = new Bun.CryptoHasher("sha256");
+  const nothing = new Uint8Array(0);
+  for await (const chunk of bodies.stream({ object, offset: 0, length, sha256: nothing })) hasher.update(chunk);
+  return { length, sha256: hasher.digest() };
 };

@@ -109,8 +109,8 @@ function M.position(consumer, now_ms)
     return leases.acked_through(consumer, now_ms)
 end
 
---- The state as `{name, subject, ack, acked_through, delivered_through, pending, ack_pending, redelivered, created_at}`.
--- What has used up its deliveries is settled now, for good.
+--- The state as `{name, subject, ack, acked_through, delivered_through, pending, ack_pending, redelivered,
+-- created_at}`. What has used up its deliveries is settled now, for good.
 function M.state(consumer, now_ms)
     local first, last = store.head(store.subject(consumer.subject))
     local function stored_after(sequence) return math.max(0, last - math.max(sequence, first - 1)) end

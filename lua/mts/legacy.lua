@@ -2,8 +2,8 @@
 -- them directly. They go through the same verbs as everything else: what is published here wakes subscribers, and what
 -- was published elsewhere is fetched here.
 --
--- A message is `[sequence, headers, object_name, subject, create_at, offset, length, sha256, timestamp]`: `create_at` in
--- whole seconds, `timestamp` in milliseconds, `offset` and `length` in bytes inside the object. Length and digest are
+-- A message is `[sequence, headers, object_name, subject, create_at, offset, length, sha256, timestamp]`: `create_at`
+-- in whole seconds, `timestamp` in milliseconds, `offset` and `length` in bytes inside the object. Length and digest are
 -- null while only the object's name is known.
 
 local digest = require("digest")

@@ -1,6 +1,6 @@
 --- A witness beside the log: how far it went when calls were last answered. A log that lost its end (a file cut short,
--- an old copy put back) looks sound to recovery, heads and rows alike, and would give sequences out a second time. The
--- witness is written after the log and before the answer, so that it is never ahead of a log that lost nothing; it needs
+-- an old copy put back) looks sound to recovery, heads and rows alike, and would give sequences out a second time.
+-- The witness is written after the log and before the answer, so that it is never ahead of a log that lost nothing; it needs
 -- no fsync, as what a power cut takes from it only makes it say less.
 
 local ffi = require("ffi")

@@ -124,7 +124,7 @@ export const storeUrls = ["MTS_METADATA_URL", "MTS_BODIES_URL"];
 /** Variables that the server would refuse to start with: unknown ones and bad values. */
 export const refusedByServer = (environment: Readonly<Record<string, string>>): readonly string[] =>
   Object.entries(environment)
-    .filter(([name]) => name.startsWith("MTS_") && !storeUrls.includes(name))
+    .filter(([name]) => name.startsWith("MTS_"))
     .filter(([name, value]) => {
       const parsed = serverVariables.get(name)?.parse(value);
       return parsed === undefined || "problem" in parsed;

@@ -1,6 +1,9 @@
-# What tests need besides Bun: servers such as a Tarantool or an S3 are started and ended here, once for a whole run.
-# There are none yet: every test starts what it needs itself.
+# What tests need besides Bun: the programs that they start as servers. Tests start and end the servers themselves, so
+# that they can kill them too; here it is only made sure that the programs are there. Sourced after bootstrap.sh.
 
-start_services() { :; }
+. "$root/scripts/lib/tarantool.sh"
+. "$root/scripts/lib/minio.sh"
+
+start_services() { ensure_tarantool && ensure_luacheck && ensure_python_connector >/dev/null && ensure_minio; }
 
 stop_services() { :; }

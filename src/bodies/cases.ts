@@ -128,6 +128,14 @@ export const bodyCases = (name: string, open: () => Promise<BodiesUnderTest>): v
       }
     });
 
+    test("an object has a size, one that is not there has none", async () => {
+      const [ref] = await writeBodies(store, [patternBytes(100, 1)]);
+      const large = await writeLarge(store, chunksOf([patternBytes(300_000, 3)]));
+      expect(await store.size(large.object)).toBe(300_000);
+      expect(await store.size(ref?.object ?? "")).toBeGreaterThanOrEqual(100);
+      expect(await store.size(`${large.object}x`)).toBeNull();
+    });
+
     test("an empty store lists nothing", async () => {
       expect((await Array.fromAsync(store.list())).flat()).toEqual([]);
     });

@@ -72,6 +72,9 @@ export interface BodyStore {
    */
   stream(ref: BodyRef, range?: ByteRange): AsyncIterable<Uint8Array>;
 
+  /** Bytes of an object, also of one that another program put there; null when there is none. */
+  size(object: string): Promise<number | null>;
+
   /** All objects, in no certain order, page by page; for the sweeps. Objects written meanwhile may or may not come. */
   list(): AsyncIterable<readonly StoredObject[]>;
 

@@ -51,7 +51,6 @@ const noteLosses = (io: Io, url: string, first: PromiseWithResolvers<undefined>)
       case "closed":
         if (status.error !== undefined) first.reject(status.error);
         return;
-      case "connecting":
       case "epoch_changed":
         return;
     }

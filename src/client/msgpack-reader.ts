@@ -10,55 +10,83 @@ import { utf8 } from "./wire.ts";
 const rememberedBytesMax = 48;
 const rememberedSlots = 1024;
 
-/** May be reused, not re-entered. */
-export class MsgpackReader {
-  #bytes = new Uint8Array(0);
-  #numbers = new DataView(this.#bytes.buffer);
-  #at = 0;
-  readonly #remembered: string[] = [];
+/**
+ * Makes a function that decodes a frame; byte strings in the value are views of it. (Functions over shared variables
+ * and not a class: the SDK has a size to keep, and this is its hottest code.)
+ * Format: https://github.com/msgpack/msgpack/blob/master/spec.md
+ * @throws MtsError `protocol_error`
+ */
+export const msgpackReader = (): ((frame: ArrayBuffer) => unknown) => {
+  let bytes = new Uint8Array(0);
+  let numbers = new DataView(bytes.buffer);
+  let at = 0;
+  const remembered: string[] = [];
 
-  /**
-   * Byte strings in the value are views of `frame`.
-   * @throws MtsError `protocol_error`
-   */
-  decode(frame: ArrayBuffer): unknown {
-    this.#bytes = new Uint8Array(frame);
-    this.#numbers = new DataView(frame);
-    this.#at = 0;
-    const value = this.#value();
-    if (this.#at !== this.#bytes.length) throw protocolError("more than one value");
-    return value;
-  }
-
-  #take(count: number): number {
-    const start = this.#at;
-    this.#at = start + count;
-    if (this.#at > this.#bytes.length) throw protocolError("less than one value");
+  const take = (count: number): number => {
+    const start = at;
+    at += count;
+    if (at > bytes.length) throw protocolError("less than one value");
     return start;
-  }
+  };
 
-  /** @param bytes 1, 2, 4 or 8; numbers of the contract end at 2^53-1 */
-  #uint(bytes: number): number {
-    const start = this.#take(bytes);
-    const numbers = this.#numbers;
-    if (bytes === 1) return numbers.getUint8(start);
-    if (bytes === 2) return numbers.getUint16(start);
-    if (bytes === 4) return numbers.getUint32(start);
-    return numbers.getUint32(start) * 2 ** 32 + numbers.getUint32(start + 4);
-  }
+  const binary = (length: number): Uint8Array => bytes.subarray(take(length), at);
 
-  #int(bytes: number): number {
-    const value = this.#uint(bytes);
-    const range = 2 ** (bytes * 8);
-    return value * 2 < range ? value : value - range;
-  }
+  /** @param size 1, 2, 4 or 8 bytes; numbers of the contract end at 2^53-1 */
+  const uint = (size: number): number => {
+    const start = take(size);
+    if (size === 1) return numbers.getUint8(start);
+    if (size === 2) return numbers.getUint16(start);
+    const high = numbers.getUint32(start);
+    return size === 4 ? high : high * 2 ** 32 + numbers.getUint32(start + 4);
+  };
 
-  #value(): unknown {
-    const type = this.#uint(1);
+  const int = (size: number): number => {
+    const unsigned = uint(size);
+    const range = 2 ** (size * 8);
+    return unsigned * 2 < range ? unsigned : unsigned - range;
+  };
+
+  const array = (count: number): unknown[] => {
+    const items: unknown[] = [];
+    for (let i = 0; i < count; i++) items.push(value());
+    return items;
+  };
+
+  const map = (count: number): Record<string, unknown> => {
+    const fields: Record<string, unknown> = {};
+    for (let i = 0; i < count; i++) {
+      const name = String(value());
+      const field = value();
+      // A header may have this name; assigning it would set the prototype instead.
+      if (name === "__proto__") Object.defineProperty(fields, name, { value: field, enumerable: true });
+      else fields[name] = field;
+    }
+    return fields;
+  };
+
+  /** Whether an all-ASCII text stands here; one that is not ASCII differs from its bytes. */
+  const isAt = (text: string, start: number): boolean => {
+    for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== bytes[start + i]) return false;
+    return true;
+  };
+
+  const string = (length: number): string => {
+    if (length > rememberedBytesMax) return utf8(binary(length));
+    const start = take(length);
+    let hash = length;
+    for (let i = start; i < at; i++) hash = (hash * 31 + (bytes[i] ?? 0)) | 0;
+    const slot = hash & (rememberedSlots - 1);
+    const known = remembered[slot];
+    if (known?.length === length && isAt(known, start)) return known;
+    return (remembered[slot] = utf8(bytes.subarray(start, at)));
+  };
+
+  const value = (): unknown => {
+    const type = uint(1);
     if (type < 0x80) return type;
-    if (type < 0x90) return this.#map(type & 0x0f);
-    if (type < 0xa0) return this.#array(type & 0x0f);
-    if (type < 0xc0) return this.#string(type & 0x1f);
+    if (type < 0x90) return map(type & 0x0f);
+    if (type < 0xa0) return array(type & 0x0f);
+    if (type < 0xc0) return string(type & 0x1f);
     if (type >= 0xe0) return type - 0x100;
     // The types of a family follow each other, each with a number of twice as many bytes.
     const place = type & 3;
@@ -66,53 +94,22 @@ export class MsgpackReader {
     const half = size >> 1;
     if (type === 0xc0) return null;
     if (type === 0xc2 || type === 0xc3) return place === 3;
-    if (type >= 0xde) return this.#map(this.#uint(half));
-    if (type >= 0xdc) return this.#array(this.#uint(size * 2));
-    if (type >= 0xd9) return this.#string(this.#uint(half));
-    if (type === 0xcb) return this.#numbers.getFloat64(this.#take(8));
-    if (type >= 0xd0 && type < 0xd4) return this.#int(size);
-    if (type >= 0xcc && type < 0xd0) return this.#uint(size);
-    if (type >= 0xc4 && type < 0xc7) return this.#binary(this.#uint(size));
+    if (type >= 0xde) return map(uint(half));
+    if (type >= 0xdc) return array(uint(size * 2));
+    if (type >= 0xd9) return string(uint(half));
+    if (type === 0xcb) return numbers.getFloat64(take(8));
+    if (type >= 0xd0 && type < 0xd4) return int(size);
+    if (type >= 0xcc && type < 0xd0) return uint(size);
+    if (type >= 0xc4 && type < 0xc7) return binary(uint(size));
     throw protocolError(`type ${type}`);
-  }
+  };
 
-  #binary(length: number): Uint8Array {
-    const start = this.#take(length);
-    return this.#bytes.subarray(start, this.#at);
-  }
-
-  #array(count: number): unknown[] {
-    const items: unknown[] = [];
-    for (let i = 0; i < count; i++) items.push(this.#value());
-    return items;
-  }
-
-  #map(count: number): Record<string, unknown> {
-    const map: Record<string, unknown> = {};
-    for (let i = 0; i < count; i++) {
-      const key = String(this.#value());
-      const value = this.#value();
-      // A header may have this name; assigning it would set the prototype instead.
-      if (key === "__proto__") Object.defineProperty(map, key, { value, enumerable: true });
-      else map[key] = value;
-    }
-    return map;
-  }
-
-  #string(length: number): string {
-    const start = this.#take(length);
-    if (length > rememberedBytesMax) return utf8(this.#bytes.subarray(start, this.#at));
-    let hash = length;
-    for (let i = start; i < this.#at; i++) hash = (hash * 31 + (this.#bytes[i] ?? 0)) | 0;
-    const slot = hash & (rememberedSlots - 1);
-    const known = this.#remembered[slot];
-    if (known?.length === length && this.#isAt(known, start)) return known;
-    return (this.#remembered[slot] = utf8(this.#bytes.subarray(start, this.#at)));
-  }
-
-  /** Whether an all-ASCII text stands here; one that is not ASCII differs from its bytes. */
-  #isAt(text: string, start: number): boolean {
-    for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== this.#bytes[start + i]) return false;
-    return true;
-  }
-}
+  return (frame) => {
+    bytes = new Uint8Array(frame);
+    numbers = new DataView(bytes.buffer);
+    at = 0;
+    const whole = value();
+    if (at !== bytes.length) throw protocolError("more than one value");
+    return whole;
+  };
+};

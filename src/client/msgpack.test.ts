@@ -5,8 +5,8 @@
 import { describe, expect, test } from "bun:test";
 import { decodeMsgpack, encodeMsgpack } from "../codec/msgpack.ts";
 import { MtsError } from "./errors.ts";
-import { MsgpackReader } from "./msgpack-reader.ts";
-import { MsgpackWriter } from "./msgpack-writer.ts";
+import { msgpackReader } from "./msgpack-reader.ts";
+import { msgpackWriter } from "./msgpack-writer.ts";
 
 const long = "ü".repeat(70_000);
 const values: readonly unknown[] = [
@@ -25,6 +25,9 @@ const values: readonly unknown[] = [
   ],
   ...[true, false, [], [1, ["x"]], Array.from({ length: 20 }, (_, i) => i), {}, { a: { b: "c" } }],
   ...[new Uint8Array(0), new Uint8Array(300).fill(7), new Uint8Array(70_000).fill(9)],
+  // Longer than any buffer was before: it grows at every kind of value.
+  Array.from({ length: 30_000 }, (_, i) => (i % 3 === 0 ? 100_000 + i : i % 3 === 1 ? 2 ** 40 + i : `text ${i}`)),
+  Array.from({ length: 3000 }, (_, i) => ({ a: new Uint8Array(i % 50), long: "x".repeat(i % 99) })),
   Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`key${i}`, i])),
 ];
 
@@ -32,23 +35,23 @@ const ownBuffer = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buff
 
 describe("msgpack", () => {
   test("what is written here is read by the server", () => {
-    const writer = new MsgpackWriter();
-    for (const value of values) expect(decodeMsgpack(new Uint8Array(writer.encode(value)))).toEqual(value);
+    const encode = msgpackWriter();
+    for (const value of values) expect(decodeMsgpack(new Uint8Array(encode(value)))).toEqual(value);
   });
 
   test("what the server writes is read here", () => {
-    const reader = new MsgpackReader();
+    const decode = msgpackReader();
     const fromServer = [...values, null, -1, -32, -33, -128, -129, -32_769, -(2 ** 40)];
-    for (const value of fromServer) expect(reader.decode(ownBuffer(encodeMsgpack(value)))).toEqual(value);
+    for (const value of fromServer) expect(decode(ownBuffer(encodeMsgpack(value)))).toEqual(value);
   });
 
   test("undefined fields are left out", () => {
-    expect(decodeMsgpack(new MsgpackWriter().encode({ a: undefined, b: 1 }))).toEqual({ b: 1 });
+    expect(decodeMsgpack(msgpackWriter()({ a: undefined, b: 1 }))).toEqual({ b: 1 });
   });
 
   test("a field called __proto__ is a field", () => {
     const map = JSON.parse('{"__proto__":"x","a":"b"}') as object;
-    const read = new MsgpackReader().decode(ownBuffer(encodeMsgpack(map))) as object;
+    const read = msgpackReader()(ownBuffer(encodeMsgpack(map))) as object;
     expect(Object.entries(read)).toEqual([
       ["__proto__", "x"],
       ["a", "b"],
@@ -58,10 +61,10 @@ describe("msgpack", () => {
 
   test("what is cut off, too long or unknown is a protocol error", () => {
     const whole = encodeMsgpack({ text: long, list: [1, 2, 3], big: 2 ** 40 });
-    const reader = new MsgpackReader();
+    const decode = msgpackReader();
     for (const bytes of [whole.subarray(0, 5), whole.subarray(0, -1), new Uint8Array([1, 1]), new Uint8Array([0xc1])]) {
-      expect(() => reader.decode(ownBuffer(bytes))).toThrow(MtsError);
+      expect(() => decode(ownBuffer(bytes))).toThrow(MtsError);
     }
-    expect(reader.decode(ownBuffer(whole))).toEqual({ text: long, list: [1, 2, 3], big: 2 ** 40 });
+    expect(decode(ownBuffer(whole))).toEqual({ text: long, list: [1, 2, 3], big: 2 ** 40 });
   });
 });

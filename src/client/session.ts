@@ -5,8 +5,8 @@
  */
 import type { Environment, WebSocketLike } from "./environment.ts";
 import { connectionLost, errorFrom, protocolError } from "./errors.ts";
-import { MsgpackReader } from "./msgpack-reader.ts";
-import { MsgpackWriter } from "./msgpack-writer.ts";
+import { msgpackReader } from "./msgpack-reader.ts";
+import { msgpackWriter } from "./msgpack-writer.ts";
 import type { ConnectOptions } from "./options.ts";
 import { onAbort } from "./scope.ts";
 import { deferred, type Fields, fromWire, isMap, toWire } from "./wire.ts";
@@ -52,8 +52,8 @@ export class Session {
   open = true;
   readonly #ended = deferred<undefined>();
   readonly #socket: WebSocketLike;
-  readonly #reader = new MsgpackReader();
-  readonly #writer = new MsgpackWriter();
+  readonly #decode = msgpackReader();
+  readonly #encode = msgpackWriter();
   readonly #takers = new Map<unknown, Taker>();
   readonly #pushes = new Map<unknown, (frame: Fields) => void>();
   readonly #env: Environment;
@@ -90,7 +90,7 @@ export class Session {
 
   /** Encodes a request, with its id, for `transmit`. */
   encode(frame: Fields): Uint8Array<ArrayBuffer> {
-    return this.#writer.encode({ ...frame, id: ++this.#lastId });
+    return this.#encode({ ...frame, id: ++this.#lastId });
   }
 
   /** Sends what was encoded last. @param taker hears of the answer */
@@ -161,7 +161,7 @@ export class Session {
   #receive(data: unknown): void {
     this.#heard = true;
     try {
-      const frame = this.#reader.decode(data as ArrayBuffer);
+      const frame = this.#decode(data as ArrayBuffer);
       if (!isMap(frame)) throw protocolError("no map");
       if (this.welcomed) this.#dispatch(frame);
       else this.#begin(frame);

@@ -14,6 +14,8 @@ export interface TarantoolOptions {
   readonly dir?: string;
   /** A port to listen on; any free one when absent, and the same after a restart. */
   readonly port?: number;
+  /** A command that replaces itself by the rest of its arguments, such as `nsenter`. */
+  readonly prefix?: readonly string[];
   /** Environment beside the test's own (from which every `MTS_*` is taken out). */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -70,7 +72,7 @@ export class TestTarantool {
 
   /** Starts the process and resolves when it serves; rejects, with its log, when it ends before. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const child = Bun.spawn(["tarantool", entry], {
+    const child = Bun.spawn([...(this.#options.prefix ?? []), "tarantool", entry], {
       cwd: this.dir,
       env: environment({
         MTS_TARANTOOL_LISTEN: `127.0.0.1:${this.#port}`,
@@ -161,6 +163,24 @@ const listeningPort = (stdout: ReadableStream<Uint8Array>): Promise<number> =>
     };
     read().catch(reject);
   });
+
+/**
+ * Runs a script on the data of a Tarantool that has ended, as an administrator would; the modules of `lua/mts` can be
+ * required. Rejects with what it wrote when it fails.
+ */
+export const inDatabase = async (dir: string, script: string): Promise<string> => {
+  const lua = `package.path = ${JSON.stringify(`${join(entry, "..")}/?.lua;`)} .. package.path
+    box.cfg({ work_dir = ${JSON.stringify(dir)}, log_level = 2, memtx_max_tuple_size = 8 * 2^20 })
+    ${script}
+    os.exit(0)`;
+  const child = Bun.spawn(["tarantool", "-e", lua], { cwd: dir, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  guard(child.pid);
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const code = await child.exited;
+  release(child.pid);
+  if (code !== 0) throw new Error(`the script ended with ${code}:\n${stdout}${stderr}`);
+  return stdout;
+};
 
 /** Starts one; `await using` ends it with the block. */
 export const startTarantool = async (options: TarantoolOptions = {}): Promise<TestTarantool> => {

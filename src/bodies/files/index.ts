@@ -16,7 +16,7 @@ import { Folders } from "./folders.ts";
 import { ReadHandles } from "./handles.ts";
 import { type FileIo, nodeFileIo } from "./io.ts";
 import { LargeObjectWriter } from "./large-objects.ts";
-import { listObjects } from "./listing.ts";
+import { listObjects, sizeOf } from "./listing.ts";
 import { partFolder, sortableId } from "./names.ts";
 import { BodyReader } from "./reader.ts";
 import { SegmentWriter } from "./segments.ts";
@@ -62,6 +62,7 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
       return reader.read(refs);
     },
     stream: (ref, range) => reader.stream(ref, range),
+    size: (object) => sizeOf(path, object),
     list: () => listObjects(path),
     ready: async () => {
       if (closed) throw closedError();

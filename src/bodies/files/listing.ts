@@ -5,9 +5,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { StoredObject } from "../contract.ts";
-import { readError } from "./faults.ts";
-import { systemCode } from "./io.ts";
-import { objectFolders } from "./names.ts";
+import { isAbsent, readError } from "./faults.ts";
+import { isSafeName, objectFolders } from "./names.ts";
 
 /** All objects of the store below `root`, a page a folder. What disappears meanwhile is left out. */
 export async function* listObjects(root: string): AsyncGenerator<readonly StoredObject[]> {
@@ -28,9 +27,15 @@ async function* listFolder(root: string, folder: string): AsyncGenerator<readonl
   if (page.length > 0) yield page;
 }
 
+/** Bytes of one object, or null. */
+export const sizeOf = async (root: string, object: string): Promise<number | null> => {
+  if (!isSafeName(object)) return null;
+  return (await gone(stat(join(root, object)), null))?.size ?? null;
+};
+
 /** A value in place of "there is no such file". */
 const gone = async <T, U>(promise: Promise<T>, instead: U): Promise<T | U> =>
   promise.catch((thrown: unknown) => {
-    if (systemCode(thrown) === "ENOENT") return instead;
+    if (isAbsent(thrown)) return instead;
     throw readError(thrown);
   });

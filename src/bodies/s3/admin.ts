@@ -98,7 +98,7 @@ export class S3Admin {
     } catch (thrown) {
       // An attempt whose reply was lost has ended the upload.
       const isOver = thrown instanceof S3Fault && thrown.code === "NoSuchUpload";
-      if (!isOver || (await this.#sizeOf(object)) !== bytes) throw thrown;
+      if (!isOver || (await this.sizeOf(object)) !== bytes) throw thrown;
     }
   }
 
@@ -165,7 +165,7 @@ export class S3Admin {
   }
 
   /** Bytes of an object, or undefined when there is none. */
-  async #sizeOf(object: string): Promise<number | undefined> {
+  async sizeOf(object: string): Promise<number | undefined> {
     const key = this.#parts.endpoint.keyOf(object);
     try {
       return (await this.#call(`HEAD ${object}`, () => this.#client.statObject(this.#bucket, key))).size;

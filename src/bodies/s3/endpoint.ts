@@ -61,9 +61,18 @@ export class Endpoint {
 
   /** An object, or with "" the bucket. */
   target(object: string, query = ""): Target {
-    const path = object === "" ? this.#bucketPath : `${this.#bucketPath}${this.#prefix}${object}`;
+    const path = object === "" ? this.#bucketPath : `${this.#bucketPath}${this.#prefix}${encodeKey(object)}`;
     return { path, url: `${this.#origin}${path}${query === "" ? "" : `?${query}`}` };
   }
 }
+
+/** As the signature wants it: everything but A-Z a-z 0-9 - . _ ~ and the slashes between. */
+const encodeKey = (object: string): string =>
+  object
+    .split("/")
+    .map((part) =>
+      encodeURIComponent(part).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`),
+    )
+    .join("/");
 
 const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);

@@ -14,7 +14,7 @@ import { S3Connection } from "./connection.ts";
 import { Endpoint, type S3Address } from "./endpoint.ts";
 import { closedError, S3Fault, storeError } from "./faults.ts";
 import { LargeObjectWriter } from "./large-objects.ts";
-import { randomId } from "./names.ts";
+import { isSafeName, randomId } from "./names.ts";
 import { RangeReader } from "./ranges.ts";
 import { BodyReader } from "./reader.ts";
 import { Retry } from "./retry.ts";
@@ -84,6 +84,7 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
     writeObject: (chunks, signal) => objects.write(chunks, signal),
     read: (refs) => reader.read(refs),
     stream: (ref, range) => reader.stream(ref, range),
+    size: async (object) => (isSafeName(object) ? ((await admin.sizeOf(object)) ?? null) : null),
     list: () => admin.list(),
     ready: async () => {
       if (closed) throw closedError();

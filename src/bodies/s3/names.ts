@@ -9,8 +9,6 @@
  * folders gets 1296 middling ones in place of a huge one.
  * @module
  */
-import { objectNamePattern } from "../contract.ts";
-
 /** Fronts of all names. */
 export const namePrefixes: readonly string[] = ["s/", "o/"];
 
@@ -36,5 +34,12 @@ export const largeObjectName = (id: string): string => `o/${id.slice(0, 2)}/${id
 /** Whether this store made the name: others' objects in the same bucket are none of its business. */
 export const isOwnName = (object: string): boolean => ownName.test(object);
 
-/** Whether a name may become part of a URL: metadata that was tampered with must not lead out of the bucket. */
-export const isSafeName = (object: string): boolean => objectNamePattern.test(object) && !segmentOfDots.test(object);
+/** What S3 takes as a key: 1024 bytes, and no control characters, which its XML answers cannot carry. */
+const keyPattern = /^[^\p{Cc}]{1,1024}$/u;
+
+/**
+ * Whether a name may become part of a URL: metadata that was tampered with must not lead out of the bucket. Old clients
+ * choose the names of their objects themselves, so that more than our own names is read.
+ */
+export const isSafeName = (object: string): boolean =>
+  keyPattern.test(object) && Buffer.byteLength(object) <= 1024 && !segmentOfDots.test(object);

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { loadConfig } from "../../config.ts";
 import type { Config } from "../../config-shape.ts";
 import { type DataFolder, DataFolderError, DataFolderLockedError, openDataFolder } from "../../data-folder.ts";
-import { missingMetadata, openStores, type Stores } from "../../stores.ts";
+import { missingMetadata, needsDataFolder, openStores, type Stores } from "../../stores.ts";
 import { CliFailure, type Command, UsageError } from "../command.ts";
 import { count, sizeText } from "../format.ts";
 import type { Io } from "../io.ts";
@@ -44,11 +44,12 @@ Exits 1 and names what is wrong.`,
   },
   run: async (given, io) => {
     const config = configOf(given, io);
-    const folder = await lock(config);
+    // Stores on other machines are shared: they are looked at while servers run.
+    const folder = needsDataFolder(config) ? await lock(config) : undefined;
     try {
       return await examine(config, given.flag("json"), io);
     } finally {
-      await folder.close();
+      await folder?.close();
     }
   },
 };

@@ -16,7 +16,8 @@ interface Place {
   readonly version: number;
 }
 
-const positionOf = (life: unknown, version: unknown): FeedPosition => `${textOf(life)}:${intOf(version)}` as FeedPosition;
+const positionOf = (life: unknown, version: unknown): FeedPosition =>
+  `${textOf(life)}:${intOf(version)}` as FeedPosition;
 
 const placeOf = (position: FeedPosition): Place => {
   const colon = position.lastIndexOf(":");

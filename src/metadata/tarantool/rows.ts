@@ -145,8 +145,7 @@ export const commitOutcomes = (answer: unknown, entries: readonly CommitEntry[])
     }
     if (typeof outcome === "number") return { status: "committed", sequence: intOf(outcome), timestampMs };
     const [status, sequence, firstTimestampMs] = listOf(outcome);
-    if (status === 1)
-      return { status: "duplicate", sequence: intOf(sequence), timestampMs: intOf(firstTimestampMs) };
+    if (status === 1) return { status: "duplicate", sequence: intOf(sequence), timestampMs: intOf(firstTimestampMs) };
     return { status: "wrong_last_sequence", lastSequence: intOf(sequence) };
   });
 };

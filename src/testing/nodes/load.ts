@@ -33,12 +33,18 @@ export class LoadBook {
   settledMsMax = 0;
   acknowledged = 0;
   readonly #waiting = new Set<{ readonly count: number; readonly resolve: () => void }>();
+  #failed = Promise.withResolvers<undefined>();
 
   /** Resolves when so many more messages have been acknowledged. */
   more(messages: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#waiting.add({ count: this.acknowledged + messages, resolve: () => resolve(undefined) });
     return promise;
+  }
+
+  /** Resolves at the next answer that is a failure, or does not come. */
+  async failure(): Promise<void> {
+    await this.#failed.promise;
   }
 
   acknowledge(): void {
@@ -53,6 +59,8 @@ export class LoadBook {
   fail(error: ClientError | undefined): void {
     const code = error?.code ?? "disconnected";
     this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
+    this.#failed.resolve(undefined);
+    this.#failed = Promise.withResolvers();
   }
 
   /** Codes that no fault excuses: the client did nothing wrong, and nothing inside the server may break. */
@@ -100,6 +108,7 @@ export class Lane {
   readonly #book: LoadBook;
   readonly #clients: Clients;
   #stopped = false;
+  #abandoned = false;
 
   constructor(options: LaneOptions, ledger: Ledger, book: LoadBook) {
     this.#options = options;
@@ -111,6 +120,12 @@ export class Lane {
   /** No new messages; `run` resolves when those under way are acknowledged. */
   stop(): void {
     this.#stopped = true;
+  }
+
+  /** Ends it where it is. */
+  abandon(): void {
+    this.#stopped = true;
+    this.#abandoned = true;
   }
 
   /** Publishes until it is stopped. */
@@ -151,7 +166,7 @@ export class Lane {
   /** The first attempt is sent before anything is awaited, so a connection's messages keep their order. */
   async #deliver(entry: Entry, home: StreamClient | undefined): Promise<void> {
     let doubtful = await this.#attempt(entry, home, this.#nodeAt(0));
-    for (let attempt = 1; entry.fate !== "acknowledged"; attempt++) {
+    for (let attempt = 1; entry.fate !== "acknowledged" && !this.#abandoned; attempt++) {
       entry.late = true;
       await Bun.sleep(retryMs);
       const node = this.#nodeAt(attempt);
@@ -161,7 +176,7 @@ export class Lane {
       // A refusal says that this attempt stored nothing, and nothing of the attempts before.
       if (entry.fate !== "acknowledged" && doubtful) entry.fate = "unknown";
     }
-    this.#book.acknowledge();
+    if (entry.fate === "acknowledged") this.#book.acknowledge();
   }
 
   /** Whether nobody knows what became of it. */
@@ -187,10 +202,13 @@ export class Lane {
 /** Lanes that run together. */
 export class Load {
   readonly book = new LoadBook();
+  /** What it publishes to. */
+  readonly subjects: readonly string[];
   readonly #lanes: readonly Lane[];
   readonly #running: Promise<unknown>;
 
   constructor(ledger: Ledger, lanes: readonly LaneOptions[]) {
+    this.subjects = [...new Set(lanes.flatMap(({ subjects }) => subjects))];
     this.#lanes = lanes.map((options) => new Lane(options, ledger, this.book));
     this.#running = Promise.all(this.#lanes.map((lane) => lane.run()));
     this.#running.catch(() => undefined);
@@ -208,5 +226,10 @@ export class Load {
   async stop(): Promise<void> {
     for (const lane of this.#lanes) lane.stop();
     await this.#running;
+  }
+
+  /** Ends it where it is; for a trial that has failed already. */
+  abandon(): void {
+    for (const lane of this.#lanes) lane.abandon();
   }
 }

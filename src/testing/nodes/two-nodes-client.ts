@@ -3,16 +3,7 @@
  * other. What holds for one server must hold for the pair.
  * @module
  */
-import type {
-  ClientError,
-  Draft,
-  FetchOptions,
-  Page,
-  ReadOptions,
-  Receipt,
-  Settled,
-  StreamClient,
-} from "../client.ts";
+import type { ClientError, Draft, FetchOptions, Page, ReadOptions, Receipt, Settled, StreamClient } from "../client.ts";
 
 /** See the module. */
 export class TwoNodesClient implements StreamClient {
