@@ -48,14 +48,20 @@ for name, meaning in pairs(meanings) do
     if known and type(number) == "number" then by_database_code[number] = M.code[meaning] end
 end
 
+--- Errors that have a type and, in some versions, no number.
+local by_database_type = { OutOfMemory = M.code.storage_full }
+
+--- Number of an error of the database.
+local function number_of(caught)
+    local known, code, kind = pcall(function() return caught.code, caught.type end)
+    if known then return by_database_code[code] or by_database_type[kind] end
+end
+
 --- Number and text of whatever was caught.
 function M.describe(caught)
     if type(caught) == "table" and caught.mts ~= nil then return caught.mts, caught.reason end
     local number
-    if type(caught) == "cdata" then
-        local known, code = pcall(function() return caught.code end)
-        if known then number = by_database_code[code] end
-    end
+    if type(caught) == "cdata" then number = number_of(caught) end
     return number or M.code.internal, tostring(caught)
 end
 
