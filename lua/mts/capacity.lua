@@ -6,7 +6,7 @@ local errors = require("mts.errors")
 local M = {}
 
 --- What is kept back of the memory for rows: a part, and some bytes in any case.
-local reserved_part, reserved_bytes = 1 / 32, 2 * 2 ^ 20
+local reserved_part, reserved_bytes = 1 / 32, 4 * 2 ^ 20
 --- Rows and indexes each take memory in pieces of this size.
 local piece_bytes = 16 * 2 ^ 20
 
