@@ -50,15 +50,27 @@ function M.plan(consumer, bounds, auto_ack, now_ms)
     return plan_explicit(consumer, subject, bounds, auto_ack, now_ms)
 end
 
+--- What is handed out as runs `{first, last, deliveries, …}`.
+local function runs_of(plan)
+    local runs = {}
+    for place, row in ipairs(plan.rows) do
+        local sequence, deliveries = tonumber(row[store.message.sequence]), plan.deliveries[place]
+        if runs[#runs] == deliveries and runs[#runs - 1] == sequence - 1 then
+            runs[#runs - 1] = sequence
+        else
+            runs[#runs + 1] = sequence
+            runs[#runs + 1] = sequence
+            runs[#runs + 1] = deliveries
+        end
+    end
+    return runs
+end
+
 --- The outcome of a pull or peek, without the rows: `{subject, first, last, ack, acked_through, next, next_due_in_ms,
--- saturated, {sequence, deliveries, …}}`.
+-- saturated, {first, last, deliveries, …}}`. Short, as it is remembered for a while.
 function M.outcome(consumer, plan, auto_ack, now_ms)
     local first, last = store.head(store.subject(consumer.subject))
-    local handed = {}
-    for place, row in ipairs(plan.rows) do
-        handed[#handed + 1] = row[store.message.sequence]
-        handed[#handed + 1] = plan.deliveries[place]
-    end
+    local handed = runs_of(plan)
     if consumer.ack == "all" then
         local next_sequence = math.max(consumer.acked_through + 1, first)
         return { consumer.subject, first, last, "all", consumer.acked_through, next_sequence, box.NULL, false, handed }
@@ -77,11 +89,13 @@ end
 function M.render(outcome)
     local subject = store.subject(outcome[1])
     local handed, rows, deliveries = outcome[9], {}, {}
-    for place = 1, #handed, 2 do
-        local row = page.row(subject.id, handed[place])
-        if row ~= nil then
-            rows[#rows + 1] = row
-            deliveries[#rows] = handed[place + 1]
+    for place = 1, #handed, 3 do
+        for sequence = tonumber(handed[place]), tonumber(handed[place + 1]) do
+            local row = page.row(subject.id, sequence)
+            if row ~= nil then
+                rows[#rows + 1] = row
+                deliveries[#rows] = handed[place + 2]
+            end
         end
     end
     return {

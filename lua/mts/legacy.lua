@@ -82,6 +82,7 @@ function functions.grpc_publish(subject, object_name, headers)
             flat or box.NULL, box.NULL, box.NULL,
         }
         return writer.write(function(context)
+            -- Without message id and expectation it is committed, as the first of its subject in this call.
             return commit.run(context, { 0, { subject }, { object }, entry })[2][1]
         end)
     end)

@@ -3,6 +3,8 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { findBody, flipBit } from "../testing/faults/damage.ts";
 import { uniqueSubject, useTestServer } from "../testing/server.ts";
 import { connect, type Message, type Mts, MtsError, type Subscription } from "./index.ts";
 
@@ -242,6 +244,24 @@ describe("consumers", () => {
 });
 
 describe("the rest", () => {
+  test("a message that is damaged on the disk is told of, and those around it come", async () => {
+    const subject = uniqueSubject("sdk.damaged");
+    const bodies = [1, 2, 3, 4].map((n) => `${subject} number ${n} ${"x".repeat(100)}`);
+    for (const body of bodies) await mts.publish(subject, body);
+    await flipBit(await findBody(join(server().dataDir, "bodies"), new TextEncoder().encode(bodies[1])));
+    const page = await mts.fetch({ subject });
+    expect(page.messages.map(({ sequence }) => sequence)).toEqual([1, 3, 4]);
+    expect(page.damaged.map(({ code, fields }) => [code, fields["subject"], fields["sequence"]])).toEqual([
+      ["data_loss", subject, 2],
+    ]);
+    const damaged: unknown[] = [];
+    const onDamaged = (error: MtsError): unknown => damaged.push(error.fields["sequence"]);
+    const messages = await take(mts.subscribe(subject, { from: "first", onDamaged }), 3);
+    expect([messages.map(({ sequence }) => sequence), damaged]).toEqual([[1, 3, 4], [2]]);
+    const error = await refusal(take(mts.subscribe(subject, { from: "first" }), 4));
+    expect([error.code, error.fields["sequence"]]).toEqual(["data_loss", 2]);
+  });
+
   test("notify tells what moved, once for what was not looked at", async () => {
     const subject = uniqueSubject("sdk.notify");
     await mts.publish(`${subject}.old`, "x");

@@ -125,7 +125,8 @@ describe("under faults", () => {
     const random = new SeededRandom(seed);
     const prefix = uniqueSubject("chaos.cut");
     const [up, down] = [await site.proxy(), await site.proxy()];
-    await using publisher = connect(urlOf(up), fast);
+    // A small window: some wait for their turn when the connection breaks, and must come after those under way.
+    await using publisher = connect(urlOf(up), { ...fast, inFlightMax: random.integer(8, 64) });
     await using subscriber = connect(urlOf(down), fast);
     const live = collect(subscriber, `${prefix}.>`, { credit: random.integer(1, 200) });
     const one = collect(subscriber, `${prefix}.0`, { from: "first", credit: random.integer(1, 50) });

@@ -112,7 +112,8 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
           this.#enterEpoch(session.welcome.epoch);
           await this.attach(session);
         } catch (error) {
-          if (stop.aborted || !toMtsError(error).retryable) throw error;
+          stop.throwIfAborted();
+          if (!toMtsError(error).retryable) throw error;
         }
         // After a broken connection the link makes the pause.
         if (session.open) await this.#pause(attempt);

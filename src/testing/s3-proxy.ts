@@ -45,7 +45,8 @@ export class S3Proxy {
   constructor(target: ProxyTarget) {
     this.#target = target;
     this.#server = createServer((request, response) => {
-      this.#serve(request, response).catch(() => response.destroy());
+      // Not `response.destroy()`, which Bun answers with an empty 200.
+      this.#serve(request, response).catch(() => request.socket.destroy());
     });
   }
 

@@ -4,8 +4,10 @@
 --
 -- Takes `{window_ms, subjects, objects, entries}`; eight items an entry: place of its subject, place of its object (0:
 -- none), offset, length, SHA-256, headers (flat, or null), message id or null, expected last sequence or null.
--- Answers `{times, outcomes}`: the time of each subject, and an outcome an entry: its sequence, or `{1, sequence,
--- timestamp}` for a duplicate, or `{2, last}` for a wrong last sequence.
+-- Answers `{times, firsts, exceptions}`: the time and the first new sequence of each subject, whose committed entries
+-- have consecutive sequences in their order, and `{place, outcome, place, outcome …}` for the entries that were not
+-- committed: `{1, sequence, timestamp}` for a duplicate, `{2, last}` for a wrong last sequence. Short, as it is
+-- remembered for a while.
 
 local store = require("mts.store")
 local errors = require("mts.errors")
@@ -88,25 +90,30 @@ function M.run(context, request)
     local window_ms = number.uint(request[1], "window_ms")
     local subjects, objects, entries = request[2], request[3], request[4]
     local now_ms = context.now_ms
-    if #entries == 0 then return { {}, {} } end
+    if #entries == 0 then return { {}, {}, {} } end
     capacity.check()
-    local lanes, times = {}, {}
+    local lanes, times, firsts = {}, {}, {}
     for place, name in ipairs(subjects) do
-        lanes[place] = open_lane(name, now_ms)
-        times[place] = lanes[place].timestamp
+        local lane = open_lane(name, now_ms)
+        lanes[place], times[place], firsts[place] = lane, lane.timestamp, lane.first_new
     end
 
     local count = #entries / items_per_entry
-    local outcomes, bytes_through, object_counts = table.new(count, 0), table.new(count, 0), {}
+    local sequences, bytes_through = table.new(count, 0), table.new(count, 0)
+    local exceptions, object_counts = {}, {}
     local place = 0
     for index = 1, count do
         local lane, object, length = lanes[entries[place + 1]], entries[place + 2], entries[place + 4]
         length = number.optional(length, "length")
         local outcome = decide(lane, entries[place + 7], entries[place + 8], length, window_ms, now_ms)
-        outcomes[index] = outcome
         if type(outcome) == "number" then
+            sequences[index] = outcome
             bytes_through[index] = lane.body_bytes
             object_counts[object] = (object_counts[object] or 0) + 1
+        else
+            sequences[index] = 0
+            exceptions[#exceptions + 1] = index
+            exceptions[#exceptions + 1] = outcome
         end
         place = place + items_per_entry
     end
@@ -116,8 +123,8 @@ function M.run(context, request)
     local page = message_ids.page(now_ms)
     place = 0
     for index = 1, count do
-        local sequence = outcomes[index]
-        if type(sequence) == "number" then
+        local sequence = sequences[index]
+        if sequence > 0 then
             local lane, length, digest = lanes[entries[place + 1]], entries[place + 4], entries[place + 5]
             local headers, message_id = entries[place + 6], entries[place + 7]
             if length == nil then
@@ -134,7 +141,7 @@ function M.run(context, request)
         place = place + items_per_entry
     end
     if store.changed then message_ids.clean(page, window_ms) end
-    return { times, outcomes }
+    return { times, firsts, exceptions }
 end
 
 return M

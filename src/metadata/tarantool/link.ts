@@ -8,7 +8,7 @@ import { NotSentError } from "./errors.ts";
 
 /** Pause before the second attempt to connect; doubled from attempt to attempt, shortened by chance. */
 const pauseMsMin = 20;
-const pauseMsMax = 2000;
+const pauseMsMax = 1000;
 
 /** What the link is made of. */
 export interface LinkParts {

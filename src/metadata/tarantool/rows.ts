@@ -130,23 +130,44 @@ export const configItems = (config: ConsumerConfig): readonly unknown[] => [
 
 // Answers --------------------------------------------------------------------------------------------------------
 
-/** The outcomes of a commit. */
+/** Subjects of a commit with their time and the sequence that the next committed entry has. */
+class Lanes {
+  readonly #places = new Places();
+  readonly #times: readonly unknown[];
+  readonly #next: number[];
+
+  constructor(times: unknown, firsts: unknown) {
+    this.#times = listOf(times);
+    this.#next = listOf(firsts).map(intOf);
+  }
+
+  committed(subject: Subject): CommitOutcome {
+    const lane = this.#places.of(subject) - 1;
+    const sequence = intOf(this.#next[lane]);
+    this.#next[lane] = sequence + 1;
+    return { status: "committed", sequence, timestampMs: intOf(this.#times[lane]) };
+  }
+
+  /** Keeps the subjects in the order of the request. */
+  notCommitted(subject: Subject, outcome: unknown): CommitOutcome {
+    this.#places.of(subject);
+    const [status, sequence, timestampMs] = listOf(outcome);
+    return status === 1
+      ? { status: "duplicate", sequence: intOf(sequence), timestampMs: intOf(timestampMs) }
+      : { status: "wrong_last_sequence", lastSequence: intOf(sequence) };
+  }
+}
+
+/** The outcomes of a commit, in the order of its entries. */
 export const commitOutcomes = (answer: unknown, entries: readonly CommitEntry[]): readonly CommitOutcome[] => {
-  const [times, outcomes] = listOf(answer);
-  const timeOf = new Map<Subject, number>();
-  const subjects = new Places();
-  return listOf(outcomes).map((outcome, index): CommitOutcome => {
-    const entry = entries[index];
-    if (entry === undefined) return wrong("more outcomes than entries");
-    let timestampMs = timeOf.get(entry.subject);
-    if (timestampMs === undefined) {
-      timestampMs = intOf(listOf(times)[subjects.of(entry.subject) - 1]);
-      timeOf.set(entry.subject, timestampMs);
-    }
-    if (typeof outcome === "number") return { status: "committed", sequence: intOf(outcome), timestampMs };
-    const [status, sequence, firstTimestampMs] = listOf(outcome);
-    if (status === 1) return { status: "duplicate", sequence: intOf(sequence), timestampMs: intOf(firstTimestampMs) };
-    return { status: "wrong_last_sequence", lastSequence: intOf(sequence) };
+  const [times, firsts, exceptions] = listOf(answer);
+  const lanes = new Lanes(times, firsts);
+  const others = listOf(exceptions);
+  let next = 0;
+  return entries.map(({ subject }, index) => {
+    if (others[next] !== index + 1) return lanes.committed(subject);
+    next += 2;
+    return lanes.notCommitted(subject, others[next - 1]);
   });
 };
 

@@ -33,18 +33,12 @@ export class LoadBook {
   settledMsMax = 0;
   acknowledged = 0;
   readonly #waiting = new Set<{ readonly count: number; readonly resolve: () => void }>();
-  #failed = Promise.withResolvers<undefined>();
 
   /** Resolves when so many more messages have been acknowledged. */
   more(messages: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#waiting.add({ count: this.acknowledged + messages, resolve: () => resolve(undefined) });
     return promise;
-  }
-
-  /** Resolves at the next answer that is a failure, or does not come. */
-  async failure(): Promise<void> {
-    await this.#failed.promise;
   }
 
   acknowledge(): void {
@@ -59,8 +53,6 @@ export class LoadBook {
   fail(error: ClientError | undefined): void {
     const code = error?.code ?? "disconnected";
     this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
-    this.#failed.resolve(undefined);
-    this.#failed = Promise.withResolvers();
   }
 
   /** Codes that no fault excuses: the client did nothing wrong, and nothing inside the server may break. */
