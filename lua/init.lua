@@ -29,7 +29,9 @@ box.cfg(options)
 
 local witness = require("mts.witness")
 witness.examine()
-require("mts.schema").upgrade()
+-- A replica that only reads takes schema, functions and rights from the one that writes.
+local is_writable = not box.info.ro
+if is_writable then require("mts.schema").upgrade() end
 require("mts.check").run()
 witness.start()
 
@@ -46,7 +48,9 @@ require("mts.calls").start()
 
 local user, password = config.user()
 if password == "changeme" then log.warn("MTS_TARANTOOL_PASSWORD: the password is the one of the examples") end
-require("mts.access").grant(user, password, functions)
+local access = require("mts.access")
+access.export(functions)
+if is_writable then access.grant(user, password, functions) end
 
 box.cfg({ listen = listen })
 io.stdout:write(("listening on %s\n"):format(box.info.listen or listen))

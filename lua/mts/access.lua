@@ -25,15 +25,17 @@ local function remove_functions(functions)
     end
 end
 
---- Exports functions to a user, by name, and takes everything else away.
+--- Makes functions callable by name; whom they are granted to is in the database.
+function M.export(functions)
+    for name, run in pairs(functions) do rawset(_G, name, run) end
+end
+
+--- Grants functions to a user and takes everything else away.
 function M.grant(user, password, functions)
     remove_functions(functions)
     box.schema.user.create(user, { if_not_exists = true })
     box.schema.user.passwd(user, password)
-    for name, run in pairs(functions) do
-        rawset(_G, name, run)
-        box.schema.func.create(name, { setuid = true, if_not_exists = true })
-    end
+    for name in pairs(functions) do box.schema.func.create(name, { setuid = true, if_not_exists = true }) end
     -- Official connectors read the list of spaces when they connect, which the role `public` lets everybody do; it
     -- shows nobody more than the user's own rights.
     strip(user,

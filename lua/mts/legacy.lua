@@ -3,8 +3,8 @@
 -- was published elsewhere is fetched here.
 --
 -- A message is `[sequence, headers, object_name, subject, create_at, offset, length, sha256, timestamp]`: `create_at`
--- in whole seconds, `timestamp` in milliseconds, `offset` and `length` in bytes inside the object. Length and digest are
--- null while only the object's name is known.
+-- in whole seconds, `timestamp` in milliseconds, `offset` and `length` in bytes inside the object. Length and digest
+-- are null while only the object's name is known.
 
 local digest = require("digest")
 local errors = require("mts.errors")

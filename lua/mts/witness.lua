@@ -1,7 +1,7 @@
---- A witness beside the log: how far it went when calls were last answered. A log that lost its end (a file cut short,
--- an old copy put back) looks sound to recovery, heads and rows alike, and would give sequences out a second time.
--- The witness is written after the log and before the answer, so that it is never ahead of a log that lost nothing; it needs
--- no fsync, as what a power cut takes from it only makes it say less.
+--- A witness beside the log: how far it went when calls were last answered. A log that lost its end (a file cut
+-- short, an old copy put back) looks sound to recovery, heads and rows alike, and would give sequences out a second
+-- time. The witness is written after the log and before the answer, so that it is never ahead of a log that lost
+-- nothing; it needs no fsync, as what a power cut takes from it only makes it say less.
 
 local ffi = require("ffi")
 local fio = require("fio")
@@ -51,12 +51,18 @@ function M.start()
     M.note()
 end
 
---- Notes that everything up to now is in the log.
-function M.note()
-    if file == nil then return end
-    local text = line:format(box.info.uuid, tonumber(box.info.lsn))
+local function write(text)
     -- A system call of microseconds; the module's own goes through another thread.
     ffi.C.pwrite(file.fh, text, #text, 0)
+end
+
+--- Notes that everything up to now is in the log. Never fails: what it comes after has happened.
+function M.note()
+    if file == nil then return end
+    local done, reason = pcall(write, line:format(box.info.uuid, tonumber(box.info.lsn)))
+    if done then return end
+    log.warn("witness: given up, as %s", reason)
+    file = nil
 end
 
 return M

@@ -104,7 +104,7 @@ end
 --- Runs `run(context)` inside a transaction and answers what it returns once that is durable. `run` must not yield; it
 -- finds the time in `context.now_ms` and adds what others should hear of to `context.changes`.
 function M.write(run)
-    if last - first >= queue_max then errors.raise("overloaded", "too many calls wait to be written") end
+    if last - first + 1 >= queue_max then errors.raise("overloaded", "too many calls wait to be written") end
     if box.info.ro then errors.raise("read_only", "this instance does not accept writes") end
     local call = { run = run, wake = fiber.cond(), is_done = false }
     last = last + 1

@@ -32,7 +32,8 @@ test:ok(all(names.subject, code.invalid_subject, {
 test:ok(all(names.consumer, nil, { "a", "a..b", ".", "имя" }), "consumer names")
 test:ok(all(names.consumer, code.invalid_consumer, { "", "a b", ("a"):rep(256), 5 }), "no consumer names")
 
-test:is_deeply({ names.headers(nil), names.headers({}), names.headers({ n = 5 }) }, { nil, nil, { "n", "5" } }, "headers")
+local headers = { names.headers(nil) or "none", names.headers({}) or "none", names.headers({ n = 5 }) }
+test:is_deeply(headers, { "none", "none", { "n", "5" } }, "headers")
 local many = {}
 for place = 1, 1001 do many["n" .. place] = "" end
 test:ok(all(names.headers, code.invalid_header, {

@@ -21,6 +21,7 @@ export interface TarantoolOptions {
 }
 
 const entry = join(import.meta.dir, "..", "..", "lua", "init.lua");
+const installer = join(import.meta.dir, "..", "..", "scripts", "lib", "tarantool.sh");
 /** Kept of the log, in characters. */
 const logCharsMax = 256 * 1024;
 export const tarantoolUser = "minitoolstream";
@@ -164,6 +165,18 @@ const listeningPort = (stdout: ReadableStream<Uint8Array>): Promise<number> =>
     read().catch(reject);
   });
 
+/** Makes sure that a tool of the tests is there, installing it when that is possible; answers what the script printed. */
+export const ensureTool = async (tool: "tarantool" | "luacheck" | "python_connector"): Promise<string> => {
+  const child = Bun.spawn(["bash", "-c", `. "$1" && ensure_${tool}`, "bash", installer], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  if ((await child.exited) !== 0) throw new Error(stderr.trim());
+  return stdout.trim();
+};
+
 /**
  * Runs a script on the data of a Tarantool that has ended, as an administrator would; the modules of `lua/mts` can be
  * required. Rejects with what it wrote when it fails.
@@ -184,6 +197,7 @@ export const inDatabase = async (dir: string, script: string): Promise<string> =
 
 /** Starts one; `await using` ends it with the block. */
 export const startTarantool = async (options: TarantoolOptions = {}): Promise<TestTarantool> => {
+  await ensureTool("tarantool");
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "mts-tarantool-")));
   const tarantool = new TestTarantool(options, dir);
   try {

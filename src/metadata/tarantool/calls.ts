@@ -115,7 +115,7 @@ export class Calls {
     attemptMsMax: number,
     onAttempt: () => void = () => undefined,
   ): Promise<unknown> {
-    let last: unknown;
+    let last: NoAnswerError | undefined;
     for (;;) {
       let connection: Connection;
       try {
@@ -136,11 +136,13 @@ export class Calls {
     }
   }
 
-  /** Resolves when every write that was given up is fenced. @throws NoAnswerError when that takes too long */
+  /** Resolves when every write that was given up is fenced. @throws NotSentError when that takes too long */
   async #fenced(untilMs: number): Promise<void> {
     while (this.#doubtful.size > 0) {
       const msLeft = untilMs - performance.now();
-      if (msLeft <= 0) throw new NotSentError("writes in doubt are not settled", { cause: this.#parts.link.trouble });
+      if (msLeft <= 0 || this.#parts.link.isClosed) {
+        throw new NotSentError("writes in doubt are not settled", { cause: this.#parts.link.trouble });
+      }
       await this.#fence(msLeft);
     }
   }
@@ -164,7 +166,8 @@ export class Calls {
     try {
       await this.#repeat("mts_fence", request, this.#until(), this.#parts.callMsMax / 2);
     } catch {
-      // Whoever needs it next tries again.
+      // Whoever needs it tries again, but not at once.
+      await Bun.sleep(repeatPauseMs);
       return;
     }
     for (const { slot } of doubtful) {

@@ -42,6 +42,7 @@ export class Connection {
     });
     driver.bufferSlide = new ReplyBuffer();
     const connection = new Connection(driver);
+    connection.#guardAnswers();
     let reason: unknown;
     driver.on("error", (error: unknown) => {
       // The first tells why; what follows is that it is over.
@@ -97,6 +98,18 @@ export class Connection {
   /** Lets go of the socket; calls in flight are rejected. */
   close(): void {
     this.#end(new Error("closed"));
+  }
+
+  /** An answer that cannot be read ends the connection, not the process: the driver throws inside the socket's event. */
+  #guardAnswers(): void {
+    const process = this.#driver._processResponse.bind(this.#driver);
+    this.#driver._processResponse = (buffer, offset) => {
+      try {
+        process(buffer, offset);
+      } catch (error) {
+        this.#end(error);
+      }
+    };
   }
 
   async #whenLost(): Promise<never> {

@@ -34,6 +34,11 @@ export class Link {
     this.#connect();
   }
 
+  /** Whether it opens connections no more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Why there is no connection. */
   get trouble(): unknown {
     return this.#trouble;

@@ -28,6 +28,8 @@ declare module "tarantool-driver" {
     constructor(options: TarantoolOptions);
     readonly socket: Socket | undefined;
     bufferSlide: SlidingBuffer;
+    /** Reads one answer and settles its call; throws inside the socket's event when it cannot. */
+    _processResponse(buffer: Buffer, offset: number): void;
     connect(): Promise<void>;
     disconnect(): void;
     /** What a function returned: an array of its results, each as a tuple. */

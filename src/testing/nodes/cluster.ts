@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly proxies?: boolean;
   /** Environment of every node beside the places of the stores. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Tarantool's memory, such as `1GiB`; enough for a test when left out. */
+  readonly memory?: string;
 }
 
 /** The proxies of one node: it talks to nothing but these. */
@@ -152,8 +154,9 @@ export class Backends implements AsyncDisposable {
   ) {}
 
   /** Starts both at once. */
-  static async start(): Promise<Backends> {
-    const [tarantool, minio] = await Promise.allSettled([startTarantool(), startMinio()]);
+  static async start(memory?: string): Promise<Backends> {
+    const env = memory === undefined ? {} : { MTS_TARANTOOL_MEMORY: memory };
+    const [tarantool, minio] = await Promise.allSettled([startTarantool({ env }), startMinio()]);
     if (tarantool.status === "fulfilled" && minio.status === "fulfilled") {
       return new Backends(tarantool.value, minio.value);
     }
@@ -199,10 +202,10 @@ export class Cluster implements AsyncDisposable {
 
   /** Starts everything; what was started is ended when something is not. */
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const { nodes: count = 2, proxies = false, env = {} } = options;
+    const { nodes: count = 2, proxies = false, env = {}, memory } = options;
     const held = new AsyncDisposableStack();
     try {
-      const backends = held.use(await Backends.start());
+      const backends = held.use(await Backends.start(memory));
       const nodes = await Promise.all(
         Array.from({ length: count }, async (_, index) => {
           const nodeProxies = proxies ? await startProxies(backends, held) : undefined;

@@ -3,8 +3,8 @@
  * the lane's own node and then on whichever answers. How long each answer took is booked.
  * @module
  */
-import { ClientError, type StreamClient } from "../client.ts";
-import type { Entry, Ledger } from "../faults/ledger.ts";
+import type { ClientError, StreamClient } from "../client.ts";
+import type { Entry, Fate, Ledger } from "../faults/ledger.ts";
 import { markedBody } from "../faults/load.ts";
 import { HttpClient } from "../http-client.ts";
 import { WsClient } from "../ws-client.ts";
@@ -157,23 +157,25 @@ export class Lane {
 
   /** The first attempt is sent before anything is awaited, so a connection's messages keep their order. */
   async #deliver(entry: Entry, home: StreamClient | undefined): Promise<void> {
-    let doubtful = await this.#attempt(entry, home, this.#nodeAt(0));
-    for (let attempt = 1; entry.fate !== "acknowledged" && !this.#abandoned; attempt++) {
+    let fate = await this.#attempt(entry, home, this.#nodeAt(0));
+    let doubtful = fate === "unknown";
+    for (let attempt = 1; fate !== "acknowledged" && !this.#abandoned; attempt++) {
       entry.late = true;
       await Bun.sleep(retryMs);
       const node = this.#nodeAt(attempt);
       if (!node.isUp) continue;
       const client = await this.#clients.of(node).catch(() => undefined);
-      doubtful = (await this.#attempt(entry, client, node)) || doubtful;
+      fate = await this.#attempt(entry, client, node);
+      doubtful ||= fate === "unknown";
       // A refusal says that this attempt stored nothing, and nothing of the attempts before.
-      if (entry.fate !== "acknowledged" && doubtful) entry.fate = "unknown";
+      if (fate === "refused" && doubtful) entry.fate = "unknown";
     }
-    if (entry.fate === "acknowledged") this.#book.acknowledge();
+    if (fate === "acknowledged") this.#book.acknowledge();
   }
 
-  /** Whether nobody knows what became of it. */
-  async #attempt(entry: Entry, client: StreamClient | undefined, node: ClusterNode): Promise<boolean> {
-    if (client === undefined) return false;
+  /** Without a client nothing is sent. */
+  async #attempt(entry: Entry, client: StreamClient | undefined, node: ClusterNode): Promise<Fate> {
+    if (client === undefined) return "refused";
     const startedMs = performance.now();
     const { downs } = node;
     entry.fate = "unknown";
@@ -182,7 +184,7 @@ export class Lane {
     const tookMs = performance.now() - startedMs;
     if (node.isUp && node.downs === downs) this.#book.settledMsMax = Math.max(this.#book.settledMsMax, tookMs);
     if (fate !== "acknowledged") this.#book.fail(entry.error);
-    return fate === "unknown";
+    return fate;
   }
 
   /** A look that the type checker does not take for settled: it changes while the loop waits. */
