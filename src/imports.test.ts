@@ -24,6 +24,8 @@ const layers: readonly (readonly [RegExp, string])[] = [
   [/^src\/core\//, "core"],
   [/^src\/codec\//, "codec"],
   [/^src\/(metadata|bodies|broker)\/contract\.ts$/, "contract:$1"],
+  // What drivers of bodies share is no more than the contract itself may be.
+  [/^src\/bodies\/spans\.ts$/, "contract:bodies"],
   [/^src\/bodies\/verified\.ts$/, "verified"],
   [/^src\/(metadata|bodies)\/([^/]+)\//, "driver:$1/$2"],
   [/^actors\//, "actors"],

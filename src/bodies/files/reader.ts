@@ -5,11 +5,11 @@
 import { assert, StreamError } from "../../core/errors.ts";
 import type { BodyRef } from "../../core/message.ts";
 import type { BodyFault, ByteRange } from "../contract.ts";
+import { joinSpans, type Span } from "../spans.ts";
 import { isAbsent } from "./faults.ts";
 import type { ReadHandles } from "./handles.ts";
 import type { FileHandle, FileIo } from "./io.ts";
 import { LatencyGate } from "./latency-gate.ts";
-import { joinSpans, type Span } from "./spans.ts";
 
 /** A read of up to this size may happen on this thread: 0.1 ms from the page cache, half of what the hop costs. */
 const readNowBytesMax = 1024 * 1024;

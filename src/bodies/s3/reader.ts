@@ -5,9 +5,9 @@
 import { assert } from "../../core/errors.ts";
 import type { BodyRef } from "../../core/message.ts";
 import type { BodyFault, ByteRange } from "../contract.ts";
+import { joinSpans, type Span } from "../spans.ts";
 import { closedError, S3Fault, streamError } from "./faults.ts";
 import type { RangeReader } from "./ranges.ts";
-import { joinSpans, type Span } from "./spans.ts";
 
 /** Requests of one call at once. */
 const parallelReadsMax = 12;

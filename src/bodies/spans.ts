@@ -1,8 +1,8 @@
 /**
- * Which ranges are read in one request.
+ * Which ranges are read in one request: shared by the drivers, whatever they read from.
  * @module
  */
-import type { BodyRef } from "../../core/message.ts";
+import type { BodyRef } from "../core/message.ts";
 
 /** Reading this much that nobody asked for is cheaper than another request. */
 const gapBytesMax = 64 * 1024;
