@@ -85,9 +85,12 @@ export class Hub {
     }
   }
 
-  /** Wakes every consumer's watchers: changes of consumers may have been missed. */
-  consumersChanged(): void {
-    for (const watchers of [...this.#consumers.values()]) for (const watcher of [...watchers]) watcher.changed();
+  /** Consumers that are watched now. */
+  watchedConsumers(): readonly { readonly subject: Subject; readonly name: ConsumerName }[] {
+    return [...this.#consumers.keys()].map((key) => {
+      const [subject, name] = key.split("\n");
+      return { subject: subject as Subject, name: name as ConsumerName };
+    });
   }
 
   /** Subjects and filters that are watched now. */

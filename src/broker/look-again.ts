@@ -39,7 +39,10 @@ export const lookAgain = async (tools: LookAgainTools, sinceMs: number): Promise
         }
       }
       for (const filter of filters) await lookAtFilter(tools, filter, sinceMs);
-      hub.consumersChanged();
+      for (const { subject, name } of hub.watchedConsumers()) {
+        if ((await metadata.consumer(subject, name)) === null) hub.consumerDeleted(subject, name);
+        else hub.consumerChanged(subject, name);
+      }
       return;
     } catch {
       await new Promise<void>((resolve) => timers.after(retryMs, resolve));

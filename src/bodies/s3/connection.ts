@@ -61,6 +61,8 @@ export class S3Connection {
       throw toFault(thrown, what);
     }
     const { status, headers } = response;
+    // Every S3 names what it stored; a 200 without that is some other server's, and nothing was stored.
+    if (method === "PUT" && status === 200 && !headers.has("etag")) throw toFault("200 without an ETag", what);
     if (status === 200 || status === 206) return { status, headers, body };
     const xml = new TextDecoder().decode(body.subarray(0, errorCharsMax));
     const code = codeOf(xml);

@@ -83,10 +83,16 @@ describe("reading while things go wrong", () => {
     const { store, proxy } = await s3.behindProxy();
     const [ref] = await writeBodies(store, [patternBytes(1000, 1)]);
     if (ref === undefined) throw new Error("There is one.");
-    for (const object of ["s/../../other/s/1", "..", "s/./1", "s/1?a=1", "S/1"]) {
+    for (const object of ["s/../../other/s/1", "..", "s/./1", "s/1\n", "x".repeat(1025)]) {
       const [result] = await store.read([{ ...ref, object }]);
       expect(result !== undefined && isBodyFault(result) ? result.fault : "none").toBe("missing");
     }
     expect(asked(proxy).filter(isGet)).toEqual([]);
+    // Other programs' names are asked for as they are, encoded: nothing in them is taken for a query.
+    for (const object of ["s/1?a=1", "S/1", "заказ 1"]) {
+      const [result] = await store.read([{ ...ref, object }]);
+      expect(result !== undefined && isBodyFault(result) ? result.fault : "none").toBe("missing");
+    }
+    expect(asked(proxy).filter(isGet)).toHaveLength(3);
   });
 });

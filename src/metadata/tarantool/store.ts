@@ -71,6 +71,15 @@ export const greet = async (calls: Calls): Promise<Hello> => {
   return { epoch: textOf(epoch), warnings: listOf(warnings).map(textOf), isWritable: isWritable === true };
 };
 
+/** Whoever asks whether the store is ready wants to know it sooner than a call may take. */
+const readyMsMax = 2000;
+
+/** Rejects when the time is over. */
+const silence = async (ms: number): Promise<never> =>
+  new Promise((_, reject) => {
+    setTimeout(() => reject(unavailable("Tarantool does not answer.")), ms).unref();
+  });
+
 /** Items of a subject in a listing. */
 const summaryItems = 5;
 
@@ -206,7 +215,7 @@ export class TarantoolMetadata implements MetadataStore {
 
   /** Rejects with what is in the way: nobody there, another epoch, an instance that only reads. */
   async ready(): Promise<void> {
-    const { epoch, isWritable } = await greet(this.#calls);
+    const { epoch, isWritable } = await Promise.race([greet(this.#calls), silence(readyMsMax)]);
     if (epoch !== this.epoch) throw unavailable("Tarantool has another store than the one that was opened.");
     if (!isWritable) throw unavailable("Tarantool accepts no writes (read-only).");
   }

@@ -207,7 +207,7 @@ const s3Faults: readonly ClusterFault[] = [
   s3Fault("answers 500 to reads", { kind: "answer", status: 500, code: "InternalError" }, isRead),
   s3Fault("answers 503 to reads", { kind: "answer", status: 503, code: "SlowDown" }, isRead),
   s3Fault("sends half a body", { kind: "half body" }, isRead),
-  // Whoever watches is told of the damage and goes on behind it; who reads again gets the bytes.
+  // A body that comes damaged twice is told as lost, and whoever watches goes on behind it.
   s3Fault("sends wrong bytes", { kind: "wrong byte" }, isRead, [0, 1, 2, 3]),
 ];
 

@@ -214,10 +214,7 @@ describe("over a restart of Tarantool", () => {
     expect(sequencesOf((await http(b).fetch(subject, "c")).messages)).toEqual([3, 4]);
   });
 
-  // A node that missed the deletion looks again at leases only; nothing ends the cursor of an `all` consumer.
-  test.todo("a consumer that was deleted meanwhile ends its subscriptions (all)");
-
-  test.each(["explicit"] as const)(
+  test.each(["all", "explicit"] as const)(
     "a consumer that was deleted meanwhile ends its subscriptions (%s)",
     async (ack) => {
       const { a, b, tarantool } = cluster();
