@@ -1,0 +1,126 @@
+/**
+ * Measures a node over real Tarantool (`wal_mode=fsync`) and MinIO: generator, node, Tarantool and MinIO all on this
+ * machine. `bun scripts/benchmark-remote.ts [--rounds N] [--seconds N]` prints one Markdown table; 1 MB bodies are set
+ * against bare PUTs of the same size and concurrency in the same run.
+ * @module
+ */
+import { loadavg } from "node:os";
+import { parseArgs } from "node:util";
+import { openS3Bodies } from "../src/bodies/s3/index.ts";
+import { type Cluster, startCluster } from "../src/testing/nodes/cluster.ts";
+import { delivered, type LoadOptions, latencyMs, published, runLoad } from "./benchmark/load.ts";
+import { spreadOf } from "./benchmark/statistics.ts";
+
+const MiB = 1024 * 1024;
+/** Bodies under way at once in the cases of large bodies. */
+const largeWindow = 16;
+
+interface Case {
+  readonly name: string;
+  readonly target: string;
+  readonly measure: (cluster: Cluster, seconds: number) => Promise<number>;
+}
+
+const loadOf = (cluster: Cluster, seconds: number, options: LoadOptions): LoadOptions => ({
+  url: cluster.nodes[0]?.url ?? "",
+  duration: `${seconds}s`,
+  warmup: "1s",
+  subscribers: 0,
+  ...options,
+});
+
+const rate =
+  (options: LoadOptions) =>
+  async (cluster: Cluster, seconds: number): Promise<number> =>
+    published(await runLoad(loadOf(cluster, seconds, options))).per_second;
+
+const megabytes =
+  (sizeBytes: number, options: LoadOptions) =>
+  async (cluster: Cluster, seconds: number): Promise<number> =>
+    ((await rate({ size: `${sizeBytes}B`, ...options })(cluster, seconds)) * sizeBytes) / 1e6;
+
+/** Objects of 1 MiB written by the driver itself, nothing around them. */
+const barePuts = async (cluster: Cluster, seconds: number): Promise<number> => {
+  const store = await openS3Bodies({ ...cluster.minio.endpoint, bucket: "bare-puts", addressing: "path", prefix: "" });
+  const body = crypto.getRandomValues(new Uint8Array(65_536));
+  const bodies = [new Uint8Array(Buffer.concat(Array.from({ length: MiB / body.length }, () => body)))];
+  const endsAt = performance.now() + seconds * 1000;
+  let written = 0;
+  const lane = async (): Promise<void> => {
+    while (performance.now() < endsAt) {
+      await store.writeSegment(bodies);
+      written += MiB;
+    }
+  };
+  const startedAt = performance.now();
+  await Promise.all(Array.from({ length: largeWindow }, lane));
+  const elapsedMs = performance.now() - startedAt;
+  await store.close();
+  return written / 1e6 / (elapsedMs / 1000);
+};
+
+const cases: readonly Case[] = [
+  {
+    name: "publish over ws, 1 KB, window 1,000, 1 subject: messages/s",
+    target: "≥ 30,000",
+    measure: rate({ size: "1024B", window: 1000 }),
+  },
+  {
+    name: "the same, 8 subjects, window 4,000: messages/s",
+    target: "≥ 30,000",
+    measure: rate({ size: "1024B", window: 4000, subjects: 8 }),
+  },
+  { name: "64 KiB bodies, window 64: MB/s", target: "≥ 100", measure: megabytes(65_536, { window: 64 }) },
+  {
+    name: `1 MiB bodies, window ${largeWindow}, 16 subjects: MB/s`,
+    target: "≥ 0.9 x bare PUTs",
+    measure: megabytes(MiB, { window: largeWindow, subjects: 16 }),
+  },
+  { name: `bare PUTs of 1 MiB, ${largeWindow} at once: MB/s`, target: "", measure: barePuts },
+  {
+    name: "a lone publisher, 1 KB: p50 ms",
+    target: "≤ 3",
+    measure: async (cluster, seconds) =>
+      latencyMs(published(await runLoad(loadOf(cluster, seconds, { size: "1024B", window: 1 }))), "p50"),
+  },
+  {
+    name: "replay of stored 1 KB messages: messages/s",
+    target: "≥ 100,000",
+    measure: async (cluster) =>
+      delivered(await runLoad({ url: cluster.nodes[0]?.url ?? "", replay: true, count: 200_000, size: "1024B" }))
+        .per_second,
+  },
+];
+
+const main = async (): Promise<void> => {
+  const { values } = parseArgs({
+    options: { rounds: { type: "string", default: "3" }, seconds: { type: "string", default: "5" } },
+  });
+  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+  if (!(rounds >= 1 && seconds >= 1)) throw new Error("--rounds and --seconds are numbers from 1 on");
+  const figures = cases.map((): number[] => []);
+  const loadBefore = loadavg().map((value) => value.toFixed(2));
+  {
+    await using cluster = await startCluster({ nodes: 1, memory: "2GiB" });
+    for (let round = 1; round <= rounds; round++) {
+      for (const [index, { name, measure }] of cases.entries()) {
+        const figure = await measure(cluster, seconds);
+        process.stderr.write(`round ${round}/${rounds} ${name} ${figure.toFixed(2)}\n`);
+        figures[index]?.push(figure);
+      }
+    }
+  }
+  process.stdout.write(
+    `- load average before the run ${loadBefore.join(", ")}; medians of ${rounds} rounds (min – max)\n\n`,
+  );
+  process.stdout.write("| case | figure | target |\n| --- | --- | --- |\n");
+  for (const [index, { name, target }] of cases.entries()) {
+    const spread = spreadOf(figures[index] ?? []);
+    const text = spread === undefined ? "" : [spread.median, spread.min, spread.max].map(rounded).join(" ");
+    process.stdout.write(`| ${name} | ${text.replace(/^(\S+) (\S+) (\S+)$/, "$1 ($2 – $3)")} | ${target} |\n`);
+  }
+};
+
+const rounded = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(2));
+
+await main();
