@@ -26,6 +26,8 @@ export interface FollowerTools {
   readonly timers: Timers;
   /** Messages in one read from storage. */
   readonly readCountMax: number;
+  /** Bytes of bodies in one read: more than a sink takes at once, because a read of a remote store costs a round trip. */
+  readonly readBytesMax: number;
   /** Pause before a read that failed is tried again. */
   readonly retryMs: number;
 }
@@ -40,6 +42,21 @@ const fromMemory = (message: Message): Delivery => {
   }
   return delivery;
 };
+
+/** The same messages in batches of at most `bytesMax`; a single larger message is one alone. */
+function* batchesOf(messages: readonly Delivery[], bytesMax: number): Generator<readonly Delivery[]> {
+  let start = 0;
+  let bytes = 0;
+  for (const [index, { body }] of messages.entries()) {
+    if (index > start && bytes + body.length > bytesMax) {
+      yield messages.slice(start, index);
+      start = index;
+      bytes = 0;
+    }
+    bytes += body.length;
+  }
+  if (start < messages.length) yield start === 0 ? messages : messages.slice(start);
+}
 
 /** Follows one filter for one subscription. */
 export class Follower implements Subscription, Watcher {
@@ -154,7 +171,11 @@ export class Follower implements Subscription, Watcher {
   #deliver(cursor: Cursor, messages: readonly Delivery[], next: Sequence): void {
     cursor.next = next;
     this.#credit -= messages.length;
-    if (messages.length > 0) this.sink.messages(messages);
+    for (const batch of batchesOf(messages, this.sink.batchBytesMax)) {
+      // A sink may end the subscription when it has enough.
+      if (!this.#open) return;
+      this.sink.messages(batch);
+    }
   }
 
   #readOn(subject: Subject): void {
@@ -163,7 +184,7 @@ export class Follower implements Subscription, Watcher {
     this.#reading = true;
     const bounds = {
       limit: Math.min(this.#credit, this.tools.readCountMax),
-      bodyBytesMax: this.sink.batchBytesMax,
+      bodyBytesMax: Math.max(this.sink.batchBytesMax, this.tools.readBytesMax),
     };
     this.tools.reader.page(subject, cursor.next, bounds).then(
       (page) => {

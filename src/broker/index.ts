@@ -117,7 +117,8 @@ class StreamBroker implements OwnedBroker {
     const doubts = new Doubts({ metadata, hub: this.#hub, timers, retryMs, drained: this.#drained.signal });
     this.#committer = new Committer(bodies, metadata, {
       batchCountMax: 4096,
-      batchBytesMax: 8 * MiB,
+      // Several writes of this size at once are quicker than one large one, on remote stores above all.
+      batchBytesMax: 1 * MiB,
       writesMax: 4,
       waitingCountMax: 32_768,
       waitingBytesMax: 64 * MiB,
@@ -143,7 +144,14 @@ class StreamBroker implements OwnedBroker {
       bodyBytesMax,
       inFlightBytesMax: Math.max(256 * MiB, 4 * bodyBytesMax),
     });
-    const tools: FollowerTools = { hub: this.#hub, reader: this.#reader, timers, readCountMax: 1024, retryMs };
+    const tools: FollowerTools = {
+      hub: this.#hub,
+      reader: this.#reader,
+      timers,
+      readCountMax: 4096,
+      readBytesMax: 2 * MiB,
+      retryMs,
+    };
     this.#subscriber = new Subscriber(metadata, tools, clock, this.#relay);
     this.#acks = new Batcher((requests) => metadata.ack(requests), 1024);
     this.#nacks = new Batcher((requests) => metadata.nack(requests), 1024);
