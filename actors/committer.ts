@@ -59,13 +59,11 @@ export interface CommitterOptions {
 
 interface Written {
   readonly requests: readonly CommitRequest[];
-  readonly count: number;
-  readonly bytes: number;
   /** One ref a draft, or why the write failed; undefined while it is under way. */
   result: { readonly refs: readonly BodyRef[] } | { readonly error: StreamError } | undefined;
 }
 
-const emptySha256 = new Uint8Array(Bun.SHA256.hash("") as unknown as ArrayBufferLike);
+const emptySha256 = Bun.SHA256.hash("", new Uint8Array(32)) as Uint8Array;
 const emptyRef: BodyRef = { object: "", offset: 0, length: 0, sha256: emptySha256 };
 
 /** Merges, writes, commits, answers. */
@@ -142,7 +140,7 @@ export class Committer {
     }
     const requests = end === this.#queue.length ? this.#queue : this.#queue.slice(0, end);
     this.#queue = end === this.#queue.length ? [] : this.#queue.slice(end);
-    return { requests, count, bytes, result: undefined };
+    return { requests, result: undefined };
   }
 
   async #write(batch: Written): Promise<void> {

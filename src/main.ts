@@ -67,7 +67,7 @@ const serve = async (
       metrics.actorFailed();
       log.error("actor_failed", { error, restarts });
     },
-    onRelayFailure: (error) => log.warn("relay_failed", { error }),
+    onStoreFailure: (error) => log.warn("store_failed", { error }),
     onTransaction: (messages, bytes) => metrics.transaction(messages, bytes),
   });
   const { allowedOrigins, bodyBytesMax } = config;

@@ -4,23 +4,10 @@
  * subjects are held: later messages are told after the doubtful ones, so that no follower starts behind them.
  * @module
  */
-import type { Timers } from "../../actors/actor.ts";
 import type { DoubtfulCommit } from "../../actors/committer.ts";
 import type { BodyRef, Envelope, Sequence } from "../core/message.ts";
 import type { Subject } from "../core/subject.ts";
-import type { MetadataStore } from "../metadata/contract.ts";
-import type { Hub } from "./hub.ts";
-
-/** What settling doubts works with. */
-export interface DoubtTools {
-  readonly metadata: MetadataStore;
-  readonly hub: Hub;
-  readonly timers: Timers;
-  /** Pause before the store is asked again. */
-  readonly retryMs: number;
-  /** Aborted when the server stops. */
-  readonly drained: AbortSignal;
-}
+import { type RecoveryTools, untilAnswered } from "./recovery.ts";
 
 /** Envelopes in one look. */
 const lookCountMax = 1000;
@@ -31,7 +18,7 @@ const clockSlackMs = 60_000;
 export class Doubts {
   #settled: Promise<void> = Promise.resolve();
 
-  constructor(private readonly tools: DoubtTools) {}
+  constructor(private readonly tools: RecoveryTools) {}
 
   add(doubt: DoubtfulCommit): void {
     for (const subject of doubt.bodies.keys()) this.tools.hub.hold(subject);
@@ -41,15 +28,7 @@ export class Doubts {
   /** Never rejects: it asks until the store answers, or the server stops. */
   async #settle(doubt: DoubtfulCommit): Promise<void> {
     for (const [subject, bodies] of doubt.bodies) {
-      let found: { readonly first: Sequence; readonly last: Sequence } | undefined;
-      while (!this.tools.drained.aborted) {
-        try {
-          found = await this.#find(subject, bodies, doubt.startedAtMs);
-          break;
-        } catch {
-          await new Promise<void>((resolve) => this.tools.timers.after(this.tools.retryMs, resolve));
-        }
-      }
+      const found = await untilAnswered(this.tools, () => this.#find(subject, bodies, doubt.startedAtMs));
       this.tools.hub.release(subject, found);
     }
   }

@@ -41,6 +41,7 @@ import { Hub } from "./hub.ts";
 import { lookAgain } from "./look-again.ts";
 import { Publisher } from "./publisher.ts";
 import { nextSequence, Reader } from "./reader.ts";
+import type { RecoveryTools } from "./recovery.ts";
 import { resolveStart, Subscriber } from "./subscriber.ts";
 import { Bell } from "./waiting.ts";
 
@@ -58,8 +59,8 @@ export interface BrokerOptions {
   readonly clock?: () => number;
   /** Told of every failure of an actor. */
   onActorFailure?(error: unknown, restarts: number): void;
-  /** Told when the feed of a shared store does not answer. */
-  onRelayFailure?(error: StreamError): void;
+  /** Told when the store does not answer what nobody waits for: its feed, or what became of messages in doubt. */
+  readonly onStoreFailure?: (error: StreamError) => void;
   /** Told of every metadata transaction of publishes. */
   onTransaction?(messages: number, bytes: number): void;
 }
@@ -114,7 +115,7 @@ class StreamBroker implements OwnedBroker {
     this.#relay = metadata.changes === undefined ? undefined : this.#relayOf(metadata.changes, options);
     this.#verified = new VerifiedBodies(bodies);
     this.#reader = new Reader(metadata, this.#verified);
-    const doubts = new Doubts({ metadata, hub: this.#hub, timers, retryMs, drained: this.#drained.signal });
+    const doubts = new Doubts(this.#recoveryTools(options));
     this.#committer = new Committer(bodies, metadata, {
       batchCountMax: 4096,
       // Several writes of this size at once are quicker than one large one, on remote stores above all.
@@ -301,9 +302,20 @@ class StreamBroker implements OwnedBroker {
     await this.#subjects.stop();
   }
 
+  #recoveryTools({ onStoreFailure }: BrokerOptions): RecoveryTools {
+    return {
+      metadata: this.#metadata,
+      hub: this.#hub,
+      timers: this.#timers,
+      retryMs,
+      drained: this.#drained.signal,
+      onFailure: (error) => onStoreFailure?.(error),
+    };
+  }
+
   #relayOf(feed: ChangeFeed, options: BrokerOptions): Relay {
     const timers = this.#timers;
-    const tools = { metadata: this.#metadata, hub: this.#hub, timers, retryMs, drained: this.#drained.signal };
+    const tools = this.#recoveryTools(options);
     return new Relay({
       feed,
       timers,
@@ -312,7 +324,7 @@ class StreamBroker implements OwnedBroker {
       retryMsMax: 2000,
       onChanges: (page) => this.#hub.changed(page),
       onLost: (sinceMs) => void lookAgain(tools, sinceMs),
-      onFailure: (error) => options.onRelayFailure?.(error),
+      onFailure: (error) => options.onStoreFailure?.(error),
     });
   }
 
