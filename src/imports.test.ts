@@ -23,7 +23,7 @@ const layers: readonly (readonly [RegExp, string])[] = [
   [/^src\/testing\/|\.test\.ts$|^src\/(?:metadata|bodies)\/cases(?:\.ts$|\/)/, testing],
   [/^src\/core\//, "core"],
   [/^src\/codec\//, "codec"],
-  [/^src\/(metadata|bodies|broker)\/contract\.ts$/, "contract:$1"],
+  [/^src\/(metadata|bodies|broker|auth)\/contract\.ts$/, "contract:$1"],
   // What drivers of bodies share is no more than the contract itself may be.
   [/^src\/bodies\/spans\.ts$/, "contract:bodies"],
   [/^src\/bodies\/verified\.ts$/, "verified"],
@@ -31,6 +31,7 @@ const layers: readonly (readonly [RegExp, string])[] = [
   [/^actors\//, "actors"],
   [/^src\/broker\//, "broker"],
   [/^src\/upkeep\//, "upkeep"],
+  [/^src\/auth\//, "auth"],
   [/^src\/transport\/([^/]+)\//, "transport:$1"],
   [/^src\/client\//, "client"],
   [/^src\/cli\//, "cli"],
@@ -61,13 +62,38 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   actors: ["core", "codec", ...contracts, "verified"],
   broker: ["core", "codec", ...contracts, "verified", "actors"],
   upkeep: ["core", "codec", ...contracts, "verified", "actors", "broker"],
-  transport: ["core", "codec", "contract:broker"],
+  auth: ["core", "codec", "contract:broker", "contract:auth"],
+  transport: ["core", "codec", "contract:broker", "contract:auth"],
   client: ["core", "codec"],
   // The doctor reads the stores of a stopped server, `serve` is the server.
-  cli: ["core", "codec", "contract:metadata", "contract:bodies", "verified", "client", "stores", "main", "root"],
-  root: ["core", "codec", ...contracts, "actors", "broker", "upkeep"],
+  cli: [
+    "core",
+    "codec",
+    "auth",
+    "contract:metadata",
+    "contract:bodies",
+    "verified",
+    "client",
+    "stores",
+    "main",
+    "root",
+  ],
+  root: ["core", "codec", ...contracts, "auth", "actors", "broker", "upkeep"],
   stores: ["core", "codec", "contract:metadata", "contract:bodies", "driver", "root"],
-  main: ["core", "codec", ...contracts, "verified", "actors", "broker", "upkeep", "transport", "stores", "root"],
+  main: [
+    "core",
+    "codec",
+    ...contracts,
+    "verified",
+    "actors",
+    "broker",
+    "upkeep",
+    "auth",
+    "contract:auth",
+    "transport",
+    "stores",
+    "root",
+  ],
 };
 
 /** Packages that only some layers may name: stores are the drivers' own affair, the web framework the transports'. */
@@ -75,6 +101,8 @@ const packageOwners: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(?:minio|tarantool-driver)(?:\/|$)/, ["driver"]],
   [/^bun:sqlite$/, ["driver", "root"]],
   [/^(?:elysia|@elysiajs\/.*|swagger-ui-dist)(?:\/|$)/, ["transport"]],
+  [/^jose$/, ["auth"]],
+  [/^(?:@grpc\/.*|@connectrpc\/.*|@bufbuild\/.*|protobufjs)(?:\/|$)/, ["transport"]],
   [/^bun:test$/, []],
 ];
 
