@@ -1,6 +1,6 @@
 /**
- * The one connection to the database: its settings, its transactions, and the translation of its errors. No table is
- * named here.
+ * A connection to the database: its settings, its transactions, and the translation of its errors. No table is named
+ * here.
  * @module
  */
 import { Database, SQLiteError, type SQLQueryBindings, type Statement } from "bun:sqlite";
@@ -85,6 +85,11 @@ export class Connection {
   /** Several reads of one state. */
   read<T>(work: () => T): T {
     return this.#transact(this.#begin, this.#durability, work);
+  }
+
+  /** From now on changes are refused; somebody else makes them. */
+  onlyRead(): void {
+    this.#db.run("PRAGMA query_only = ON");
   }
 
   /** Reads a page. @throws StreamError `unavailable` when that does not work */

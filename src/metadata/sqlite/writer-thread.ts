@@ -1,0 +1,55 @@
+/**
+ * The thread that writes: it has the one connection that changes the database, and waits for the disk so that the
+ * thread of the sockets need not. Started by `ThreadWrites`; it does nothing of itself.
+ * @module
+ */
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { assert } from "../../core/errors.ts";
+import { Connection } from "./connection.ts";
+import { packOutcomes, unpackEntries } from "./packing.ts";
+import {
+  errorText,
+  type PlainVerb,
+  type WriterCall,
+  type WriterReply,
+  type WriterSettings,
+} from "./thread-messages.ts";
+import { LocalWrites } from "./writes.ts";
+
+const serve = (port: MessagePort, { path, dedupeWindowMs, pagesMax }: WriterSettings): void => {
+  /** The time of the call that is being answered; nothing asks for it after its first await. */
+  let nowMs = 0;
+  const writes = new LocalWrites(new Connection(path, pagesMax), () => nowMs, dedupeWindowMs);
+  const say = (reply: WriterReply, handedOver: readonly ArrayBuffer[] = []): void =>
+    port.postMessage(reply, [...handedOver]);
+
+  const plain = (verb: PlainVerb, args: readonly unknown[]): Promise<unknown> => {
+    // The caller's types are those of the method: both sides are made of `Writes`.
+    const method = writes[verb] as (...args: readonly unknown[]) => Promise<unknown>;
+    return method.apply(writes, [...args]);
+  };
+
+  const answer = async (call: WriterCall): Promise<void> => {
+    const { id } = call;
+    nowMs = call.nowMs;
+    try {
+      if (call.verb === "commit") {
+        const outcomes = packOutcomes(await writes.commit(unpackEntries(call.entries)));
+        say({ kind: "committed", id, outcomes }, [outcomes.buffer]);
+      } else say({ kind: "done", id, result: await plain(call.verb, call.args) });
+    } catch (thrown) {
+      say({ kind: "failed", id, error: errorText(thrown) });
+    }
+  };
+
+  port.on("message", (call: WriterCall) => void answer(call));
+  say({ kind: "started" });
+};
+
+assert(parentPort !== null, "This file runs as a thread of the store.");
+try {
+  serve(parentPort, workerData as WriterSettings);
+} catch (thrown) {
+  const reply: WriterReply = { kind: "not_started", error: errorText(thrown) };
+  parentPort.postMessage(reply);
+}
