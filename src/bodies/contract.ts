@@ -78,6 +78,13 @@ export interface BodyStore {
   /** All objects, in no certain order, page by page; for the sweeps. Objects written meanwhile may or may not come. */
   list(): AsyncIterable<readonly StoredObject[]>;
 
+  /**
+   * Deletes objects; one that is not there counts as deleted. Durable when it resolves. Reads that are under way end
+   * with the bytes or with a fault, never with other bytes.
+   * @returns those that could not be deleted now
+   */
+  remove(objects: readonly string[]): Promise<readonly string[]>;
+
   /** Resolves when the store answers; rejects with the reason when it does not. */
   ready(): Promise<void>;
 

@@ -44,6 +44,8 @@ export const errorCodes = {
   too_many_messages: { status: 422, title: "The batch has too many messages", retryable: false },
   too_many_subscriptions: { status: 422, title: "The connection has too many subscriptions", retryable: false },
   subscription_not_found: { status: 404, title: "No such subscription", retryable: false },
+  too_many_policies: { status: 422, title: "There are too many policies", retryable: false },
+  policy_not_found: { status: 404, title: "This filter has no policy", retryable: false },
   sequence_out_of_range: { status: 422, title: "The sequence lies beyond the last one", retryable: false },
   wrong_ack_mode: { status: 422, title: "The consumer acknowledges in another way", retryable: false },
   upgrade_required: { status: 426, title: "This path speaks WebSocket only", retryable: false },
@@ -54,6 +56,7 @@ export const errorCodes = {
   unavailable: { status: 503, title: "A store does not answer", retryable: true },
   shutting_down: { status: 503, title: "The server is stopping", retryable: true },
   outcome_unknown: { status: 504, title: "The outcome of the publish is unknown", retryable: true },
+  subject_full: { status: 507, title: "The subject's policy has no room for it", retryable: true },
   storage_full: { status: 507, title: "There is no room left to store it", retryable: true },
 } as const satisfies Record<string, ErrorCodeSpec>;
 

@@ -23,6 +23,7 @@ import type {
   SubjectDetails,
   SubjectSummary,
 } from "../core/message.ts";
+import type { FilterPolicy, RetentionPolicy } from "../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
 
 /** One message to commit; its body is durable already. */
@@ -38,7 +39,11 @@ export interface CommitEntry {
 export type CommitOutcome =
   | { readonly status: "committed"; readonly sequence: Sequence; readonly timestampMs: number }
   | { readonly status: "duplicate"; readonly sequence: Sequence; readonly timestampMs: number }
-  | { readonly status: "wrong_last_sequence"; readonly lastSequence: Sequence };
+  | { readonly status: "wrong_last_sequence"; readonly lastSequence: Sequence }
+  /** A policy with `discard: new` (or a body that no limit of bytes has room for) refuses it. */
+  | { readonly status: "subject_full" }
+  /** The object that it points into is being deleted (see `takeDead`): write the body again. */
+  | { readonly status: "body_gone" };
 
 /** A page of envelopes with the ends of the subject as they were in the same transaction. */
 export interface EnvelopePage {
@@ -228,6 +233,51 @@ export interface MetadataStore {
 
   /** Applies nacks in order in one transaction. */
   nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]>;
+
+  /**
+   * Sets the policy of a filter; it holds for what is stored already, too. At most 1,000 policies.
+   * @throws StreamError `too_many_policies`
+   */
+  putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced">;
+
+  /** The policy it had, or null. */
+  deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy | null>;
+
+  /** All policies in byte order of their filters. */
+  policies(): Promise<readonly FilterPolicy[]>;
+
+  /**
+   * Deletes, as `purge` does, what policies no longer keep, in the subjects after `after` (byte order), looking at no
+   * more than `limit` subjects. Never changes what a read shows: what is expired is not shown before either.
+   * `next` is where to go on; undefined when that was the last subject.
+   */
+  expire(
+    after: string | undefined,
+    limit: number,
+  ): Promise<{ readonly expired: number; readonly next: string | undefined }>;
+
+  /**
+   * Hands out objects that nothing points into since `minAgeMs` or longer, the oldest first, each to one caller at a
+   * time for `leaseMs`. An object that is handed out takes no new message any more (`body_gone`); one that is not is
+   * alive again as soon as a message points into it.
+   */
+  takeDead(request: {
+    readonly limit: number;
+    readonly minAgeMs: number;
+    readonly leaseMs: number;
+  }): Promise<readonly string[]>;
+
+  /** Forgets objects that `takeDead` handed out and that are deleted now. */
+  forgetDead(objects: readonly string[]): Promise<void>;
+
+  /** How many objects wait for their deletion, handed out or not. */
+  countDead(): Promise<number>;
+
+  /**
+   * Takes objects that nothing points into and that are not known (orphans) among the dead; answers how many that
+   * were. What is referred to, or dead already, stays as it is. At most 10,000 at once.
+   */
+  condemn(objects: readonly string[]): Promise<number>;
 
   /** For each object of the body store, whether any stored message points into it. At most 10,000 at once. */
   referenced(objects: readonly string[]): Promise<readonly boolean[]>;
