@@ -58,3 +58,6 @@ export const ackWaitMsDefault = 30_000;
 export const ackPendingDefault = 1000;
 /** Longest lease and longest nack delay: a day. */
 export const ackWaitMsMax = 24 * 60 * 60 * 1000;
+
+/** Retention policies of one store: few enough to list in one answer. */
+export const policiesMax = 1000;

@@ -3,7 +3,7 @@
  * decides alone; policies are not mixed.
  * @module
  */
-import type { SubjectFilter } from "./subject.ts";
+import type { Subject, SubjectFilter } from "./subject.ts";
 
 /** What is kept of one subject; `null` sets no limit. */
 export interface RetentionPolicy {
@@ -43,4 +43,54 @@ export const compareSpecificity = (a: SubjectFilter, b: SubjectFilter): number =
     if (difference !== 0) return difference;
   }
   return right.length - left.length;
+};
+
+/** A place in the tree: what goes on from here, by the next token. */
+interface Branch<T> {
+  readonly tokens: Map<string, Branch<T>>;
+  /** Any one token (`*`). */
+  any: Branch<T> | undefined;
+  /** One or more tokens (`>`) end here. */
+  rest: T | undefined;
+  /** A filter ends here. */
+  end: T | undefined;
+}
+
+const newBranch = <T>(): Branch<T> => ({ tokens: new Map(), any: undefined, rest: undefined, end: undefined });
+
+/** Filters and what each stands for, to be asked for the most specific one that matches a subject. */
+export class FilterTree<T extends object> {
+  readonly #root: Branch<T> = newBranch();
+
+  /** Adds a filter, or replaces what it stands for. */
+  set(filter: SubjectFilter, value: T): void {
+    let branch = this.#root;
+    for (const token of filter.split(".")) {
+      if (token === ">") {
+        branch.rest = value;
+        return;
+      }
+      branch = token === "*" ? (branch.any ??= newBranch()) : grown(branch, token);
+    }
+    branch.end = value;
+  }
+
+  /** What the first of the matching filters in the order of `compareSpecificity` stands for. */
+  find(subject: Subject): T | undefined {
+    return search(this.#root, subject.split("."), 0);
+  }
+}
+
+const grown = <T>(branch: Branch<T>, token: string): Branch<T> => {
+  let next = branch.tokens.get(token);
+  if (next === undefined) branch.tokens.set(token, (next = newBranch()));
+  return next;
+};
+
+/** Looks in the order of the ranks, so that the first that is found is the most specific. */
+const search = <T>(branch: Branch<T> | undefined, tokens: readonly string[], place: number): T | undefined => {
+  if (branch === undefined) return undefined;
+  const token = tokens[place];
+  if (token === undefined) return branch.end;
+  return search(branch.tokens.get(token), tokens, place + 1) ?? search(branch.any, tokens, place + 1) ?? branch.rest;
 };

@@ -85,12 +85,10 @@ export const publishOne = async (store: MetadataStore, entry: CommitEntry): Prom
 };
 
 /** The sequence that was given out, or 0 when none was. */
-export const sequenceOf = (outcome: CommitOutcome): Sequence =>
-  outcome.status === "wrong_last_sequence" ? 0 : outcome.sequence;
+export const sequenceOf = (outcome: CommitOutcome): Sequence => ("sequence" in outcome ? outcome.sequence : 0);
 
 /** The time that was given out, or 0 when none was. */
-export const timeOf = (outcome: CommitOutcome): number =>
-  outcome.status === "wrong_last_sequence" ? 0 : outcome.timestampMs;
+export const timeOf = (outcome: CommitOutcome): number => ("timestampMs" in outcome ? outcome.timestampMs : 0);
 
 /** Sequences of a page, in its order. */
 export const sequencesOf = (page: { readonly envelopes: readonly Envelope[] }): Sequence[] =>

@@ -30,6 +30,8 @@ export interface ConsumerRow {
   /** How many messages are leased or nacked. */
   held: number;
   readonly created_at: number;
+  /** Messages up to here are settled although their rows are still there (see `LeaseTable.past`); mostly undefined. */
+  readonly gone_through?: Sequence;
 }
 
 /** A consumer that a fetch makes. */

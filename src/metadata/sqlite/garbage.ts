@@ -6,6 +6,7 @@
 import type { Statement } from "bun:sqlite";
 import type { Sequence } from "../../core/message.ts";
 import type { Connection } from "./connection.ts";
+import type { DeadTable } from "./dead.ts";
 
 /** Rows of one slice: a few milliseconds. */
 const sliceRows = 5000;
@@ -15,6 +16,7 @@ const retryMs = 5000;
 interface GarbageRow {
   readonly subject_id: number;
   readonly through: number;
+  readonly since_ms: number;
 }
 
 interface ObjectCount {
@@ -25,25 +27,30 @@ interface ObjectCount {
 /** Purged rows on their way out. */
 export class Garbage {
   readonly #connection: Connection;
-  readonly #note: Statement<unknown, [number, number]>;
+  readonly #dead: DeadTable;
+  readonly #note: Statement<unknown, [number, number, number]>;
   readonly #next: Statement<GarbageRow, []>;
   readonly #done: Statement<unknown, [number]>;
   readonly #lowest: Statement<{ readonly sequence: number }, [number]>;
   readonly #objects: Statement<ObjectCount, [number, number]>;
   readonly #release: Statement<unknown, [number, number]>;
-  readonly #forget: Statement<unknown, [number]>;
+  readonly #forget: Statement<{ readonly name: string }, [number]>;
   readonly #remove: Statement<unknown, [number, number]>;
+  /** When the newest message was deleted of those whose rows were removed. */
+  #deletedMs = 0;
+  #isNoted = true;
   #running: Promise<void> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, dead: DeadTable) {
     this.#connection = connection;
+    this.#dead = dead;
     this.#note = connection.prepare(
-      `INSERT INTO garbage (subject_id, through) VALUES (?, ?)
-       ON CONFLICT (subject_id) DO UPDATE SET through = max(through, excluded.through)`,
+      `INSERT INTO garbage (subject_id, through, since_ms) VALUES (?, ?, ?) ON CONFLICT (subject_id) DO UPDATE
+       SET through = max(through, excluded.through), since_ms = max(since_ms, excluded.since_ms)`,
     );
-    this.#next = connection.prepare("SELECT subject_id, through FROM garbage LIMIT 1");
+    this.#next = connection.prepare("SELECT subject_id, through, since_ms FROM garbage LIMIT 1");
     this.#done = connection.prepare("DELETE FROM garbage WHERE subject_id = ?");
     this.#lowest = connection.prepare("SELECT sequence FROM messages WHERE subject_id = ? ORDER BY sequence LIMIT 1");
     this.#objects = connection.prepare(
@@ -51,27 +58,35 @@ export class Garbage {
        WHERE subject_id = ? AND sequence <= ? AND object_id <> 0 GROUP BY object_id`,
     );
     this.#release = connection.prepare("UPDATE objects SET messages = messages - ? WHERE id = ?");
-    this.#forget = connection.prepare("DELETE FROM objects WHERE id = ? AND messages <= 0");
+    this.#forget = connection.prepare("DELETE FROM objects WHERE id = ? AND messages <= 0 RETURNING name");
     this.#remove = connection.prepare("DELETE FROM messages WHERE subject_id = ? AND sequence <= ?");
   }
 
-  /** Notes, inside the purge's transaction, that rows through a sequence are garbage. */
-  note(subjectId: number, through: Sequence): void {
-    this.#note.run(subjectId, through);
+  /** Notes, inside the transaction that deletes messages, that rows through a sequence are garbage. */
+  note(subjectId: number, through: Sequence, nowMs: number): void {
+    this.#note.run(subjectId, through, nowMs);
+    this.#isNoted = true;
+  }
+
+  /** Goes on removing in the background when there may be something to remove. */
+  startNoted(): void {
+    if (this.#isNoted) this.start();
   }
 
   /** Goes on removing in the background. */
   start(): void {
     if (this.#stopped || this.#running !== undefined) return;
+    this.#isNoted = false;
     clearTimeout(this.#retry);
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
+      this.startNoted();
     });
   }
 
   /** Resolves when there is nothing left to remove, or removing has failed for now. */
   async idle(): Promise<void> {
-    await this.#running;
+    while (this.#running !== undefined) await this.#running;
   }
 
   /** Ends after the slice that is under way. */
@@ -103,7 +118,9 @@ export class Garbage {
   #slice(): boolean {
     const garbage = this.#next.get();
     if (garbage === null) return false;
-    const { subject_id: subjectId, through } = garbage;
+    const { subject_id: subjectId, through, since_ms: sinceMs } = garbage;
+    // Messages of several subjects may point into an object: it is dead since the last of them was deleted.
+    this.#deletedMs = Math.max(this.#deletedMs, sinceMs);
     const lowest = this.#lowest.get(subjectId)?.sequence;
     if (lowest === undefined || lowest > through) {
       this.#done.run(subjectId);
@@ -112,7 +129,8 @@ export class Garbage {
     const sliceThrough = Math.min(through, lowest + sliceRows - 1);
     for (const { object_id, messages } of this.#objects.all(subjectId, sliceThrough)) {
       this.#release.run(messages, object_id);
-      this.#forget.run(object_id);
+      const forgotten = this.#forget.get(object_id);
+      if (forgotten !== null) this.#dead.add(forgotten.name, this.#deletedMs);
     }
     this.#remove.run(subjectId, sliceThrough);
     return true;

@@ -30,14 +30,17 @@ interface Count {
  * Parameters: 2 = now, 3 = most deliveries. (By number: names cost ten microseconds a call.)
  */
 const isExhausted = "(deliveries >= ?3 AND due_at <= ?2)";
+/** A row that is still meant. Parameter 4 = through where messages are gone. (With `+` it is not looked for by it.) */
+const isLeft = "+sequence > ?4";
 
-/** Consumer, now, most deliveries. */
-type At = [number, number, number];
+/** Consumer, now, most deliveries, what is gone. */
+type At = [number, number, number, number];
 
 const at = (consumer: ConsumerRow, nowMs: number): At => [
   consumer.id,
   nowMs,
   consumer.max_deliver > 0 ? consumer.max_deliver : Number.MAX_SAFE_INTEGER,
+  consumer.gone_through ?? 0,
 ];
 
 /** Statements on pending and settled messages. */
@@ -49,7 +52,8 @@ export class LeaseTable {
   readonly #redelivered: Statement<Count, [number]>;
   readonly #lowest: Statement<SequenceRow, At>;
   readonly #earliest: Statement<{ readonly due_at: number }, [number]>;
-  readonly #nextDue: Statement<{ readonly due: number | null }, [number, number]>;
+  readonly #nextDue: Statement<{ readonly due: number | null }, [number, number, number]>;
+  readonly #countThrough: Statement<Count, [number, number]>;
   readonly #find: Statement<LeaseRow, [number, number]>;
   readonly #lease: Statement<unknown, [number, number, number]>;
   readonly #postpone: Statement<unknown, [number, number, number, number]>;
@@ -65,9 +69,9 @@ export class LeaseTable {
     this.#due = connection.prepare(
       `WITH due AS MATERIALIZED (
          SELECT sequence, deliveries FROM pending INDEXED BY pending_due
-         WHERE consumer_id = ?1 AND due_at <= ?2 AND NOT ${isExhausted} ORDER BY sequence LIMIT ?5)
+         WHERE consumer_id = ?1 AND due_at <= ?2 AND ${isLeft} AND NOT ${isExhausted} ORDER BY sequence LIMIT ?6)
        SELECT ${messageColumns}, due.deliveries FROM due
-         CROSS JOIN messages m ON m.subject_id = ?4 AND m.sequence = due.sequence
+         CROSS JOIN messages m ON m.subject_id = ?5 AND m.sequence = due.sequence
          LEFT JOIN objects o ON o.id = m.object_id ORDER BY due.sequence`,
     );
     this.#fresh = connection.prepare(
@@ -76,18 +80,25 @@ export class LeaseTable {
          AND NOT EXISTS (SELECT 1 FROM settled_ahead s WHERE s.consumer_id = ? AND s.sequence = m.sequence)
        ORDER BY m.sequence LIMIT ?`,
     );
-    this.#settleExhausted = connection.prepare(`DELETE FROM pending WHERE consumer_id = ?1 AND ${isExhausted}`);
+    this.#settleExhausted = connection.prepare(
+      `DELETE FROM pending WHERE consumer_id = ?1 AND ${isLeft} AND ${isExhausted}`,
+    );
     this.#exhaustedCount = connection.prepare(
-      `SELECT count(*) AS count FROM pending WHERE consumer_id = ?1 AND ${isExhausted}`,
+      `SELECT count(*) AS count FROM pending WHERE consumer_id = ?1 AND ${isLeft} AND ${isExhausted}`,
     );
     this.#redelivered = connection.prepare(
       "SELECT count(*) AS count FROM pending WHERE consumer_id = ? AND deliveries > 1",
     );
     this.#lowest = connection.prepare(
-      `SELECT sequence FROM pending WHERE consumer_id = ?1 AND NOT ${isExhausted} ORDER BY sequence LIMIT 1`,
+      `SELECT sequence FROM pending WHERE consumer_id = ?1 AND sequence > ?4 AND NOT ${isExhausted} ORDER BY sequence LIMIT 1`,
     );
     this.#earliest = connection.prepare("SELECT due_at FROM pending WHERE consumer_id = ? ORDER BY due_at LIMIT 1");
-    this.#nextDue = connection.prepare("SELECT min(due_at) AS due FROM pending WHERE consumer_id = ? AND due_at > ?");
+    this.#nextDue = connection.prepare(
+      "SELECT min(due_at) AS due FROM pending WHERE consumer_id = ? AND due_at > ? AND +sequence > ?",
+    );
+    this.#countThrough = connection.prepare(
+      "SELECT count(*) AS count FROM pending WHERE consumer_id = ? AND sequence <= ?",
+    );
     this.#find = connection.prepare("SELECT deliveries FROM pending WHERE consumer_id = ? AND sequence = ?");
     this.#lease = connection.prepare("INSERT INTO pending VALUES (?, ?, 1, ?)");
     this.#postpone = connection.prepare(
@@ -155,7 +166,7 @@ export class LeaseTable {
 
   /** Milliseconds until the next lease or delay runs out; null when nothing is held. */
   nextDueInMs(consumer: ConsumerRow, nowMs: number): number | null {
-    const due = this.#nextDue.get(consumer.id, nowMs)?.due ?? null;
+    const due = this.#nextDue.get(consumer.id, nowMs, consumer.gone_through ?? 0)?.due ?? null;
     return due === null ? null : due - nowMs;
   }
 
@@ -205,6 +216,22 @@ export class LeaseTable {
     }
     if (reached) this.#aheadReached.run(consumer.id, consumer.delivered_through);
     return isForward;
+  }
+
+  /** An explicit consumer as it would be if everything up to a sequence were settled; nothing is written. */
+  past(consumer: ConsumerRow, through: Sequence): ConsumerRow {
+    const held = consumer.held - (this.#countThrough.get(consumer.id, through)?.count ?? 0);
+    return { ...consumer, held, gone_through: through, delivered_through: this.#reached(consumer, through) };
+  }
+
+  /** Where the cursor would stand after everything up to a sequence is settled. */
+  #reached(consumer: ConsumerRow, through: Sequence): Sequence {
+    let reached = Math.max(consumer.delivered_through, through);
+    for (const { sequence } of this.#aheadList.iterate(consumer.id)) {
+      if (sequence > reached + 1) break;
+      reached = Math.max(reached, sequence);
+    }
+    return reached;
   }
 
   /** How many messages beyond the cursor are settled. */

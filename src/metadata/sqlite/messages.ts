@@ -150,9 +150,40 @@ export class MessageTable {
     return envelopes;
   }
 
-  /** Body bytes of the subject through a sequence, what was purged included. */
-  bytesThrough(subjectId: number, sequence: Sequence): number {
-    return this.#bytesThrough.get(subjectId, sequence)?.bytes ?? 0;
+  /** Body bytes ever published to the subject before a stored sequence, or before last + 1. */
+  bytesBefore(subject: SubjectRow, sequence: Sequence): number {
+    if (sequence > subject.last_sequence) return subject.body_bytes;
+    if (sequence <= subject.first_sequence) return subject.purged_bytes;
+    return this.#bytesThrough.get(subject.id, sequence - 1)?.bytes ?? subject.purged_bytes;
+  }
+
+  /** The first sequence from which on the bodies have at most so many bytes; the last one when it alone has more. */
+  firstWithin(subject: SubjectRow, bodyBytesMax: number): Sequence {
+    const bytesMin = subject.body_bytes - bodyBytesMax;
+    const isWithin = (sequence: Sequence): boolean => this.bytesBefore(subject, sequence) >= bytesMin;
+    let low = subject.first_sequence;
+    if (low >= subject.last_sequence || isWithin(low)) return low;
+    // Mostly few messages are too many, so that the look-ups begin at the first and leap further each time.
+    let high = low + 1;
+    while (high < subject.last_sequence && !isWithin(high)) {
+      const leap = 2 * (high - subject.first_sequence);
+      low = high;
+      high = Math.min(subject.first_sequence + leap, subject.last_sequence);
+    }
+    while (high - low > 1) {
+      const middle = low + Math.floor((high - low) / 2);
+      if (isWithin(middle)) high = middle;
+      else low = middle;
+    }
+    return high;
+  }
+
+  /** Like `sequenceAt`, for a time that is mostly before the first message. */
+  firstSince(subject: SubjectRow, timestampMs: number): Sequence {
+    const { first_sequence: first, last_sequence: last } = subject;
+    if (first > last) return first;
+    const row = this.#probe.get(subject.id, first);
+    return row === null || row.timestamp >= timestampMs ? first : this.sequenceAt(subject, timestampMs);
   }
 
   /** The first stored sequence with a timestamp at or after `timestampMs`; last + 1 when there is none. */

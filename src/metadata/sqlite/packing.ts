@@ -114,17 +114,41 @@ export const unpackEntries = ({ texts, numbers, hashes }: PackedEntries): readon
   return entries;
 };
 
-const kinds = ["committed", "duplicate", "wrong_last_sequence"] as const;
+const kinds = ["committed", "duplicate", "wrong_last_sequence", "subject_full", "body_gone"] as const;
+
+const numbersOf = (outcome: CommitOutcome): readonly [sequence: number, timestampMs: number] => {
+  switch (outcome.status) {
+    case "committed":
+    case "duplicate":
+      return [outcome.sequence, outcome.timestampMs];
+    case "wrong_last_sequence":
+      return [outcome.lastSequence, 0];
+    case "subject_full":
+    case "body_gone":
+      return [0, 0];
+  }
+};
+
+const outcomeOf = (status: CommitOutcome["status"], sequence: number, timestampMs: number): CommitOutcome => {
+  switch (status) {
+    case "committed":
+    case "duplicate":
+      return { status, sequence, timestampMs };
+    case "wrong_last_sequence":
+      return { status, lastSequence: sequence };
+    case "subject_full":
+    case "body_gone":
+      return { status };
+  }
+};
 
 /** Packs the outcomes of a commit. */
 export const packOutcomes = (outcomes: readonly CommitOutcome[]): PackedOutcomes => {
   const packed = new Float64Array(outcomes.length * outcomeNumbers);
   let at = 0;
   for (const outcome of outcomes) {
-    const refused = outcome.status === "wrong_last_sequence";
     packed[at] = kinds.indexOf(outcome.status);
-    packed[at + 1] = refused ? outcome.lastSequence : outcome.sequence;
-    packed[at + 2] = refused ? 0 : outcome.timestampMs;
+    [packed[at + 1], packed[at + 2]] = numbersOf(outcome);
     at += outcomeNumbers;
   }
   return packed;
@@ -138,9 +162,7 @@ export const unpackOutcomes = (packed: PackedOutcomes): readonly CommitOutcome[]
     const sequence = packed[at + 1];
     const timestampMs = packed[at + 2];
     assert(status !== undefined && sequence !== undefined && timestampMs !== undefined, "An outcome is whole.");
-    outcomes.push(
-      status === "wrong_last_sequence" ? { status, lastSequence: sequence } : { status, sequence, timestampMs },
-    );
+    outcomes.push(outcomeOf(status, sequence, timestampMs));
   }
   return outcomes;
 };

@@ -9,6 +9,7 @@ import type { PageBounds, PulledEnvelope, PulledPage, PullRequest } from "../con
 import { type ConsumerRow, consumerDefaults } from "./consumers.ts";
 import type { LeaseTable } from "./leases.ts";
 import { PageMeter } from "./messages.ts";
+import { hasExpired, type ShownTables, shownRow } from "./retention.ts";
 import { makeConsumer, type StateTables, unmadeConsumer } from "./state.ts";
 import { headOf, type SubjectRow } from "./subjects.ts";
 
@@ -27,28 +28,32 @@ interface Plan {
   readonly fresh: readonly PulledEnvelope[];
 }
 
-/** Shows what a pull would hand out. */
+/** Shows what a pull would hand out, which would remove what is expired before. */
 export const peekPage = (
-  tables: StateTables,
+  tables: StateTables & ShownTables,
   name: Subject,
   consumerName: ConsumerName,
   bounds: PageBounds,
   nowMs: number,
 ): PulledPage => {
-  const consumer = tables.consumers.find(name, consumerName) ?? unmadeConsumer(name, consumerName);
-  const turn: Turn = { consumer, subject: tables.subjects.find(name), bounds, autoAck: false, nowMs };
+  const stored = tables.subjects.find(name);
+  const subject = stored === null ? null : shownRow(tables, stored, nowMs);
+  let consumer = tables.consumers.find(name, consumerName) ?? unmadeConsumer(name, consumerName);
+  const isCut = subject !== null && subject !== stored;
+  if (isCut && consumer.ack === "explicit") consumer = tables.leases.past(consumer, subject.first_sequence - 1);
+  const turn: Turn = { consumer, subject, bounds, autoAck: false, nowMs };
   return pageOf(tables.leases, turn, planTurn(tables, turn));
 };
 
 /** Whether a pull settles messages, and not only leases them. */
-export const pullSettles = (tables: StateTables, request: PullRequest, nowMs: number): boolean => {
-  if (request.autoAck) return true;
+export const pullSettles = (tables: StateTables & ShownTables, request: PullRequest, nowMs: number): boolean => {
+  if (request.autoAck || hasExpired(tables, request.subject, nowMs)) return true;
   const consumer = tables.consumers.find(request.subject, request.consumer);
   return consumer !== null && tables.leases.hasExhausted(consumer, nowMs);
 };
 
 /**
- * Hands messages out: leases them (`explicit`), remembers that they were seen (`all`), or settles them (`autoAck`).
+ * Hands messages out, none of which is expired: leases them (`explicit`), remembers that they were seen (`all`), or settles them (`autoAck`).
  * @throws StreamError `consumer_not_found` unless told to make the consumer
  */
 export const pullPage = (tables: StateTables, request: PullRequest, nowMs: number): PulledPage => {

@@ -3,10 +3,10 @@
  * @module
  */
 import type { Sequence } from "../../core/message.ts";
-import type { Subject } from "../../core/subject.ts";
 import type { Garbage } from "./garbage.ts";
 import type { MessageTable } from "./messages.ts";
 import { type SettleTables, settleDeleted } from "./settle.ts";
+import type { SubjectRow } from "./subjects.ts";
 
 /** What purging reads and writes. */
 export interface PurgeTables extends SettleTables {
@@ -15,15 +15,11 @@ export interface PurgeTables extends SettleTables {
 }
 
 /** Deletes through a sequence (beyond the end: all); answers how many messages that were. */
-export const purgeSubject = (tables: PurgeTables, name: Subject, through: Sequence): number => {
-  const subject = tables.subjects.find(name);
-  if (subject === null) return 0;
+export const cutSubject = (tables: PurgeTables, subject: SubjectRow, through: Sequence, nowMs: number): number => {
   const last = Math.min(through, subject.last_sequence);
   if (last < subject.first_sequence) return 0;
-  const purgedBytes =
-    last === subject.last_sequence ? subject.body_bytes : tables.messages.bytesThrough(subject.id, last);
-  tables.subjects.cut(subject.id, last + 1, purgedBytes);
-  tables.garbage.note(subject.id, last);
-  settleDeleted(tables, name, last);
+  tables.subjects.cut(subject.id, last + 1, tables.messages.bytesBefore(subject, last + 1));
+  tables.garbage.note(subject.id, last, nowMs);
+  settleDeleted(tables, subject.name, last);
   return last - subject.first_sequence + 1;
 };

@@ -15,7 +15,9 @@ const applicationId = 0x4d54536d;
  *   deleted. Rows below `first_sequence` are garbage on its way out (`garbage`), never shown.
  * - `body_bytes_through` is the running sum of body lengths in the subject, so that the bytes that a purge takes away
  *   are one look-up. Timestamps never decrease, so that a time is found by bisection without an index.
- * - `objects.messages` counts the rows that point into an object; a row at 0 is removed.
+ * - `objects.messages` counts the rows that point into an object; at 0 its name goes to `dead_objects`, in the same
+ *   transaction. `taken_until_ms` is 0 until it is handed out for deletion.
+ * - `garbage.since_ms` is when the newest of its messages was deleted.
  * - `message_ids` is filled in the order of time, so that cleaning reads its beginning only.
  * - `pending` has the leased and nacked messages of explicit consumers, `settled_ahead` what was acknowledged beyond
  *   `delivered_through`; `consumers.held` counts the rows of `pending`. Consumers name their subject by text: they may come before its first message.
@@ -99,6 +101,26 @@ const upgrades: readonly { readonly name: string; readonly sql: string }[] = [
         sequence INTEGER NOT NULL,
         PRIMARY KEY (consumer_id, sequence)
       ) STRICT, WITHOUT ROWID;`,
+  },
+  {
+    name: "retention policies, dead objects",
+    sql: `
+      CREATE TABLE policies (
+        filter TEXT PRIMARY KEY,
+        max_age_ms INTEGER,
+        max_messages INTEGER,
+        max_bytes INTEGER,
+        discard TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE dead_objects (
+        name TEXT PRIMARY KEY,
+        since_ms INTEGER NOT NULL,
+        taken_until_ms INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX dead_objects_since ON dead_objects (since_ms);
+
+      ALTER TABLE garbage ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;`,
   },
 ];
 

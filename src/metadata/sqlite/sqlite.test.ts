@@ -99,7 +99,7 @@ describe("sqlite: the file", () => {
     const path = newPath();
     await (await open(path)).close();
     const version = inFile(path, (db) => db.query<{ user_version: number }, []>("PRAGMA user_version").get());
-    expect(version?.user_version).toBe(1);
+    expect(version?.user_version).toBe(2);
     inFile(path, (db) => db.run("PRAGMA user_version = 99"));
     expect(await refusalOf(open(path))).toBe("unavailable");
   });

@@ -12,6 +12,7 @@ import type {
   SubjectDetails,
   SubjectSummary,
 } from "../../core/message.ts";
+import type { FilterPolicy, RetentionPolicy } from "../../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts";
 import type {
   AckOutcome,
@@ -29,7 +30,8 @@ import type {
 import type { Connection } from "./connection.ts";
 import { PageMeter } from "./messages.ts";
 import { peekPage } from "./pull.ts";
-import { headOf, summaryOf } from "./subjects.ts";
+import { shownRow, shownSubject } from "./retention.ts";
+import { headOf, type SubjectRow, summaryOf } from "./subjects.ts";
 import { openTables, type Tables } from "./tables.ts";
 import type { Writes } from "./writes.ts";
 
@@ -65,12 +67,13 @@ export class SqliteMetadata implements MetadataStore {
   }
 
   async heads(subjects: readonly Subject[]): Promise<readonly Head[]> {
-    return this.#connection.read(() => subjects.map((subject) => headOf(this.#tables.subjects.find(subject))));
+    const nowMs = this.#clock();
+    return this.#connection.read(() => subjects.map((subject) => headOf(shownSubject(this.#tables, subject, nowMs))));
   }
 
   async range(subject: Subject, fromSequence: Sequence, bounds: PageBounds): Promise<EnvelopePage> {
     return this.#connection.read(() => {
-      const row = this.#tables.subjects.find(subject);
+      const row = this.#shown(subject);
       const envelopes = row === null ? [] : this.#tables.messages.page(row, fromSequence, new PageMeter(bounds));
       return { head: headOf(row), envelopes };
     });
@@ -78,7 +81,7 @@ export class SqliteMetadata implements MetadataStore {
 
   async sequenceAt(subject: Subject, timestampMs: number): Promise<Sequence> {
     return this.#connection.read(() => {
-      const row = this.#tables.subjects.find(subject);
+      const row = this.#shown(subject);
       return row === null ? 1 : this.#tables.messages.sequenceAt(row, timestampMs);
     });
   }
@@ -88,12 +91,14 @@ export class SqliteMetadata implements MetadataStore {
     readonly after?: string | undefined;
     readonly limit: number;
   }): Promise<{ readonly subjects: readonly SubjectSummary[]; readonly hasMore: boolean }> {
-    return this.#connection.read(() => this.#tables.subjects.list(query.filter, query.after ?? "", query.limit));
+    const nowMs = this.#clock();
+    const shown = (row: SubjectRow): SubjectRow => shownRow(this.#tables, row, nowMs);
+    return this.#connection.read(() => this.#tables.subjects.list(query.filter, query.after ?? "", query.limit, shown));
   }
 
   async subject(subject: Subject): Promise<SubjectDetails | null> {
     return this.#connection.read(() => {
-      const row = this.#tables.subjects.find(subject);
+      const row = this.#shown(subject);
       if (row === null) return null;
       const { created_at: createdAtMs, last_published_at: lastPublishedAtMs } = row;
       return { ...summaryOf(row), createdAtMs, lastPublishedAtMs, consumers: this.#tables.consumers.count(subject) };
@@ -102,6 +107,14 @@ export class SqliteMetadata implements MetadataStore {
 
   async peek(subject: Subject, consumer: ConsumerName, bounds: PageBounds): Promise<PulledPage> {
     return this.#connection.read(() => peekPage(this.#tables, subject, consumer, bounds, this.#clock()));
+  }
+
+  async policies(): Promise<readonly FilterPolicy[]> {
+    return this.#connection.read(() => this.#tables.policies.list());
+  }
+
+  async countDead(): Promise<number> {
+    return this.#connection.read(() => this.#tables.dead.count());
   }
 
   async referenced(objects: readonly string[]): Promise<readonly boolean[]> {
@@ -148,6 +161,37 @@ export class SqliteMetadata implements MetadataStore {
     return this.#writes.nack(requests);
   }
 
+  async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced"> {
+    return this.#writes.putPolicy(filter, policy).finally(() => this.#tables.policies.forget());
+  }
+
+  async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy | null> {
+    return this.#writes.deletePolicy(filter).finally(() => this.#tables.policies.forget());
+  }
+
+  async expire(
+    after: string | undefined,
+    limit: number,
+  ): Promise<{ readonly expired: number; readonly next: string | undefined }> {
+    return this.#writes.expire(after, limit);
+  }
+
+  async takeDead(request: {
+    readonly limit: number;
+    readonly minAgeMs: number;
+    readonly leaseMs: number;
+  }): Promise<readonly string[]> {
+    return this.#writes.takeDead(request);
+  }
+
+  async forgetDead(objects: readonly string[]): Promise<void> {
+    return this.#writes.forgetDead(objects);
+  }
+
+  async condemn(objects: readonly string[]): Promise<number> {
+    return this.#writes.condemn(objects);
+  }
+
   async ready(): Promise<void> {
     this.#connection.touch();
     await this.#writes.ready();
@@ -162,5 +206,10 @@ export class SqliteMetadata implements MetadataStore {
   async close(): Promise<void> {
     await this.#writes.close();
     this.#connection.close();
+  }
+
+  /** Inside a transaction. */
+  #shown(subject: Subject): SubjectRow | null {
+    return shownSubject(this.#tables, subject, this.#clock());
   }
 }

@@ -42,6 +42,7 @@ export class SubjectTable {
   readonly #advance: Statement<unknown, [number, number, number, number]>;
   readonly #cut: Statement<unknown, [number, number, number]>;
   readonly #list: Statement<SubjectRow, [string, string]>;
+  readonly #listAfter: Statement<SubjectRow, [string, number]>;
 
   constructor(connection: Connection) {
     this.#find = connection.prepare("SELECT * FROM subjects WHERE name = ?");
@@ -54,6 +55,7 @@ export class SubjectTable {
     );
     this.#cut = connection.prepare("UPDATE subjects SET first_sequence = ?, purged_bytes = ? WHERE id = ?");
     this.#list = connection.prepare("SELECT * FROM subjects WHERE name >= ? AND name <> ? ORDER BY name");
+    this.#listAfter = connection.prepare("SELECT * FROM subjects WHERE name > ? ORDER BY name LIMIT ?");
   }
 
   /** Null when nobody published to it. */
@@ -76,11 +78,20 @@ export class SubjectTable {
     this.#cut.run(firstSequence, purgedBytes, id);
   }
 
-  /** At most `limit` matching subjects after `after`, in byte order, and whether there are more. */
+  /** At most `limit` subjects after a name, in byte order. */
+  listAfter(after: string, limit: number): readonly SubjectRow[] {
+    return this.#listAfter.all(after, limit);
+  }
+
+  /**
+   * At most `limit` matching subjects after `after`, in byte order, and whether there are more.
+   * @param shown a row as it is to be shown
+   */
   list(
     filter: SubjectFilter,
     after: string,
     limit: number,
+    shown: (row: SubjectRow) => SubjectRow,
   ): { readonly subjects: readonly SubjectSummary[]; readonly hasMore: boolean } {
     const prefix = filterPrefix(filter);
     // Text is compared as UTF-8 bytes by the database, which is not how JavaScript compares it.
@@ -90,7 +101,7 @@ export class SubjectTable {
       if (!row.name.startsWith(prefix)) break;
       if (!filterMatches(filter, row.name)) continue;
       if (subjects.length === limit) return { subjects, hasMore: true };
-      subjects.push(summaryOf(row));
+      subjects.push(summaryOf(shown(row)));
     }
     return { subjects, hasMore: false };
   }

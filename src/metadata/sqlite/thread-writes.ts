@@ -6,7 +6,8 @@
 import { Worker, type WorkerOptions } from "node:worker_threads";
 import { StreamError } from "../../core/errors.ts";
 import type { ConsumerConfig, ConsumerState, Sequence } from "../../core/message.ts";
-import type { ConsumerName, Subject } from "../../core/subject.ts";
+import type { RetentionPolicy } from "../../core/policy.ts";
+import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts";
 import type {
   AckOutcome,
   AckRequest,
@@ -122,6 +123,37 @@ export class ThreadWrites implements Writes {
 
   async nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]> {
     return this.#plain("nack", requests);
+  }
+
+  async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced"> {
+    return this.#plain("putPolicy", filter, policy);
+  }
+
+  async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy | null> {
+    return this.#plain("deletePolicy", filter);
+  }
+
+  async expire(
+    after: string | undefined,
+    limit: number,
+  ): Promise<{ readonly expired: number; readonly next: string | undefined }> {
+    return this.#plain("expire", after, limit);
+  }
+
+  async takeDead(request: {
+    readonly limit: number;
+    readonly minAgeMs: number;
+    readonly leaseMs: number;
+  }): Promise<readonly string[]> {
+    return this.#plain("takeDead", request);
+  }
+
+  async forgetDead(objects: readonly string[]): Promise<void> {
+    return this.#plain("forgetDead", objects);
+  }
+
+  async condemn(objects: readonly string[]): Promise<number> {
+    return this.#plain("condemn", objects);
   }
 
   async ready(): Promise<void> {

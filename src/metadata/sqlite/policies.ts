@@ -1,0 +1,110 @@
+/**
+ * The table of retention policies, and which of them is for a subject.
+ * @module
+ */
+import type { Statement } from "bun:sqlite";
+import { StreamError } from "../../core/errors.ts";
+import { policiesMax } from "../../core/limits.ts";
+import { type FilterPolicy, FilterTree, type RetentionPolicy, samePolicy } from "../../core/policy.ts";
+import type { Subject, SubjectFilter } from "../../core/subject.ts";
+import type { Connection } from "./connection.ts";
+
+/** Subjects whose policy is remembered; when there are more they are looked for anew. */
+const resolvedMax = 65_536;
+
+interface PolicyRow {
+  readonly filter: SubjectFilter;
+  readonly max_age_ms: number | null;
+  readonly max_messages: number | null;
+  readonly max_bytes: number | null;
+  readonly discard: RetentionPolicy["discard"];
+}
+
+const policyOf = ({ max_age_ms, max_messages, max_bytes, discard }: PolicyRow): RetentionPolicy => ({
+  maxAgeMs: max_age_ms,
+  maxMessages: max_messages,
+  maxBytes: max_bytes,
+  discard,
+});
+
+type PutParams = [string, number | null, number | null, number | null, string];
+
+/**
+ * Statements on policies. What is asked for each subject comes from memory: this process is the only one that changes
+ * the table, and whoever does tells the tables of both threads (`forget`).
+ */
+export class PolicyTable {
+  readonly #find: Statement<PolicyRow, [string]>;
+  readonly #list: Statement<PolicyRow, []>;
+  readonly #count: Statement<{ readonly policies: number }, []>;
+  readonly #put: Statement<unknown, PutParams>;
+  readonly #remove: Statement<unknown, [string]>;
+  #tree: FilterTree<RetentionPolicy> | undefined;
+  #isEmpty = false;
+  readonly #resolved = new Map<Subject, RetentionPolicy | undefined>();
+
+  constructor(connection: Connection) {
+    this.#find = connection.prepare("SELECT * FROM policies WHERE filter = ?");
+    this.#list = connection.prepare("SELECT * FROM policies ORDER BY filter");
+    this.#count = connection.prepare("SELECT count(*) AS policies FROM policies");
+    this.#put = connection.prepare("INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?, ?)");
+    this.#remove = connection.prepare("DELETE FROM policies WHERE filter = ?");
+  }
+
+  /** The policy of a subject; undefined where everything is kept. Inside a transaction. */
+  of(subject: Subject): RetentionPolicy | undefined {
+    const tree = (this.#tree ??= this.#load());
+    if (this.#isEmpty) return undefined;
+    const known = this.#resolved.get(subject);
+    if (known !== undefined || this.#resolved.has(subject)) return known;
+    const policy = tree.find(subject);
+    if (this.#resolved.size >= resolvedMax) this.#resolved.clear();
+    this.#resolved.set(subject, policy);
+    return policy;
+  }
+
+  /** Whether no subject has a policy. Inside a transaction. */
+  get isEmpty(): boolean {
+    this.#tree ??= this.#load();
+    return this.#isEmpty;
+  }
+
+  /** Reads the table anew when it is next asked; for when it was, or may have been, changed. */
+  forget(): void {
+    this.#tree = undefined;
+    this.#resolved.clear();
+  }
+
+  /** @throws StreamError `too_many_policies` */
+  put(filter: SubjectFilter, policy: RetentionPolicy): "created" | "same" | "replaced" {
+    const found = this.#find.get(filter);
+    if (found !== null && samePolicy(policyOf(found), policy)) return "same";
+    if (found === null && (this.#count.get()?.policies ?? 0) >= policiesMax) {
+      throw new StreamError("too_many_policies", `A store has at most ${policiesMax} policies.`, { max: policiesMax });
+    }
+    const { maxAgeMs, maxMessages, maxBytes, discard } = policy;
+    this.#put.run(filter, maxAgeMs, maxMessages, maxBytes, discard);
+    return found === null ? "created" : "replaced";
+  }
+
+  /** The policy it had, or null. */
+  remove(filter: SubjectFilter): RetentionPolicy | null {
+    const found = this.#find.get(filter);
+    if (found === null) return null;
+    this.#remove.run(filter);
+    return policyOf(found);
+  }
+
+  /** In byte order of the filters. */
+  list(): readonly FilterPolicy[] {
+    return this.#list.all().map((row) => ({ filter: row.filter, policy: policyOf(row) }));
+  }
+
+  #load(): FilterTree<RetentionPolicy> {
+    const policies = this.list();
+    const tree = new FilterTree<RetentionPolicy>();
+    for (const { filter, policy } of policies) tree.set(filter, policy);
+    this.#isEmpty = policies.length === 0;
+    return tree;
+  }
+}
