@@ -43,7 +43,7 @@ import { Publisher } from "./publisher.ts";
 import { nextSequence, Reader } from "./reader.ts";
 import type { RecoveryTools } from "./recovery.ts";
 import { resolveStart, Subscriber } from "./subscriber.ts";
-import { Bell } from "./waiting.ts";
+import { Bell, Draining } from "./waiting.ts";
 
 const MiB = 1024 * 1024;
 /** Pause before a store that failed is asked again on behalf of a subscription. */
@@ -102,6 +102,7 @@ class StreamBroker implements OwnedBroker {
   readonly #timers: Timers;
   readonly #clock: () => number;
   readonly #drained = new AbortController();
+  readonly #draining = new Draining();
 
   constructor(options: BrokerOptions) {
     const { metadata, bodies, bodyBytesMax, timers = systemTimers, clock = Date.now } = options;
@@ -297,6 +298,7 @@ class StreamBroker implements OwnedBroker {
   async drain(): Promise<void> {
     this.#publisher.drain();
     this.#drained.abort();
+    this.#draining.begin();
     await this.#relay?.stop();
     await this.#committer.drained();
     await this.#subjects.stop();
@@ -374,7 +376,7 @@ class StreamBroker implements OwnedBroker {
         const { page, found, dueInMs } = await look();
         const leftMs = endsAt - performance.now();
         if (found || leftMs <= 0) return page;
-        const why = await bell.wait(Math.min(leftMs, dueInMs ?? leftMs), this.#timers, this.#drained.signal, signal);
+        const why = await bell.wait(Math.min(leftMs, dueInMs ?? leftMs), this.#timers, this.#draining, signal);
         if (why === "aborted" || why === "draining") return page;
       }
     } finally {

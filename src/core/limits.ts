@@ -58,3 +58,8 @@ export const ackWaitMsDefault = 30_000;
 export const ackPendingDefault = 1000;
 /** Longest lease and longest nack delay: a day. */
 export const ackWaitMsMax = 24 * 60 * 60 * 1000;
+
+/** Longest token in bytes: what fits the headers of a request several times over, and is read in no time. */
+export const tokenBytesMax = 8 * KiB;
+/** `client_id` of a token in characters: it goes into every line of the audit log. */
+export const clientIdCharsMax = 255;
