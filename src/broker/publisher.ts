@@ -60,7 +60,11 @@ export class Publisher {
 
   /** @throws StreamError `body_too_large`, `storage_full`, `unavailable` */
   async storeBody(source: BodySource, signal?: AbortSignal): Promise<BodyRef> {
-    const { object, length, sha256 } = await this.bodies.writeObject(this.#bounded(source), signal);
+    return this.#store(this.#bounded(source), signal);
+  }
+
+  async #store(body: BodySource | Uint8Array, signal?: AbortSignal): Promise<BodyRef> {
+    const { object, length, sha256 } = await this.bodies.writeObject(body, signal);
     return { object, offset: 0, length, sha256 };
   }
 
@@ -132,7 +136,8 @@ export class Publisher {
       drafts.map(async (draft) => {
         const { body } = draft;
         if (!(body instanceof Uint8Array) || body.length < largeBodyBytesMin) return draft;
-        return { ...draft, body: await this.storeBody(chunksOf(body)) };
+        if (body.length > this.options.bodyBytesMax) throw bodyTooLarge(this.options.bodyBytesMax);
+        return { ...draft, body: await this.#store(body) };
       }),
     );
   }
@@ -140,10 +145,3 @@ export class Publisher {
 
 const bodyTooLarge = (bytesMax: number): StreamError =>
   new StreamError("body_too_large", `The body is larger than ${bytesMax} bytes.`, { max_body_bytes: bytesMax });
-
-const chunkBytes = 1024 * 1024;
-
-/** Views of 1 MiB, so that hashing and writing a large body never hold the loop for long. */
-async function* chunksOf(body: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let offset = 0; offset < body.length; offset += chunkBytes) yield body.subarray(offset, offset + chunkBytes);
-}

@@ -110,9 +110,9 @@ export const faultySeams = (plan: FaultPlan): Seams => ({
         await plan.pass("bodies.segment");
         return store.writeSegment(bodies);
       },
-      async writeObject(chunks, signal) {
+      async writeObject(body, signal) {
         await plan.pass("bodies.object");
-        return store.writeObject(chunks, signal);
+        return store.writeObject(body, signal);
       },
     }),
   wrapMetadata: (store) =>
