@@ -10,7 +10,7 @@ import { type PublishMessage, subjectBehaviour } from "../../actors/subject.ts";
 import type { BodyStore } from "../bodies/contract.ts";
 import { VerifiedBodies } from "../bodies/verified.ts";
 import { StreamError } from "../core/errors.ts";
-import { pageBodyBytesMax } from "../core/limits.ts";
+import { pageBodyBytesMax, publishMsMax } from "../core/limits.ts";
 import type { ConsumerConfig, Sequence } from "../core/message.ts";
 import type { ConsumerName, Subject } from "../core/subject.ts";
 import type {
@@ -35,6 +35,7 @@ import type {
   Subscription,
   SubscriptionSink,
 } from "./contract.ts";
+import { Deadlines } from "./deadlines.ts";
 import { Doubts } from "./doubt.ts";
 import type { FollowerTools } from "./follower.ts";
 import { Hub } from "./hub.ts";
@@ -142,6 +143,9 @@ class StreamBroker implements OwnedBroker {
       clock: () => performance.now(),
     });
     this.#publisher = new Publisher(this.#subjects, bodies, {
+      deadlines: new Deadlines(timers, () => performance.now(), publishMsMax),
+      timers,
+      elapsedMs: () => performance.now(),
       bodyBytesMax,
       inFlightBytesMax: Math.max(256 * MiB, 4 * bodyBytesMax),
     });

@@ -32,6 +32,11 @@ export const pageMessagesMax = 10_000;
 export const pageMessagesDefault = 100;
 /** Bodies in one page; a single larger message still comes alone. */
 export const pageBodyBytesMax = 8 * MiB;
+/**
+ * A publish is answered within this time of its arrival, in milliseconds: long enough for two calls of a store that ran
+ * out of their own 8 seconds, short enough for clients that wait 30.
+ */
+export const publishMsMax = 20_000;
 /** Longest long poll, in milliseconds. */
 export const waitMsMax = 60_000;
 
