@@ -58,6 +58,8 @@ export interface BrokerOptions {
   readonly timers?: Timers;
   /** Unix milliseconds; only ages (`from=10m`) are counted from it. */
   readonly clock?: () => number;
+  /** Monotonic milliseconds; deadlines of publishes are counted in it. */
+  readonly elapsedMs?: () => number;
   /** Told of every failure of an actor. */
   onActorFailure?(error: unknown, restarts: number): void;
   /** Told when the store does not answer what nobody waits for: its feed, or what became of messages in doubt. */
@@ -106,6 +108,7 @@ class StreamBroker implements OwnedBroker {
 
   constructor(options: BrokerOptions) {
     const { metadata, bodies, bodyBytesMax, timers = systemTimers, clock = Date.now } = options;
+    const { elapsedMs = () => performance.now() } = options;
     this.epoch = metadata.epoch;
     this.bodyBytesMax = bodyBytesMax;
     this.#metadata = metadata;
@@ -143,9 +146,9 @@ class StreamBroker implements OwnedBroker {
       clock: () => performance.now(),
     });
     this.#publisher = new Publisher(this.#subjects, bodies, {
-      deadlines: new Deadlines(timers, () => performance.now(), publishMsMax),
+      deadlines: new Deadlines(timers, elapsedMs, publishMsMax),
       timers,
-      elapsedMs: () => performance.now(),
+      elapsedMs,
       bodyBytesMax,
       inFlightBytesMax: Math.max(256 * MiB, 4 * bodyBytesMax),
     });

@@ -92,7 +92,7 @@ const faultyFileIo = (plan: FaultPlan, io: FileIo): FileIo => {
 };
 
 /** The target with some of its methods replaced; the others keep their `this`. */
-const withReplaced = <T extends object>(target: T, replaced: Partial<T>): T =>
+export const withReplaced = <T extends object>(target: T, replaced: Partial<T>): T =>
   new Proxy(target, {
     get: (_, name) => {
       if (Object.hasOwn(replaced, name)) return Reflect.get(replaced, name) as unknown;
