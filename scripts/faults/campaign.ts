@@ -68,7 +68,7 @@ export const runCampaign = async (options: Options, progress: Progress, signal: 
   const startedMs = performance.now();
   const untilMs = startedMs + options.minutes * 60_000;
   const random = new SeededRandom(options.seed);
-  const chosen = clusterFaults.filter(({ name }) => options.only === undefined || name.includes(options.only));
+  const chosen = choose(options.only);
   const summaries = new Map<string, FaultSummary>();
   const violations: string[] = [];
   let stage = await Stage.start(options.nodes);
@@ -98,6 +98,13 @@ export const runCampaign = async (options: Options, progress: Progress, signal: 
   }
   const faults = [...summaries.values()].toSorted((a, b) => a.name.localeCompare(b.name));
   return { seed: options.seed, rounds: number, elapsedMs: performance.now() - startedMs, faults, violations };
+};
+
+/** Faults with the text in their name; only the one whose name it is, if there is one. */
+const choose = (only: string | undefined): readonly ClusterFault[] => {
+  if (only === undefined) return clusterFaults;
+  const named = clusterFaults.filter(({ name }) => name === only);
+  return named.length > 0 ? named : clusterFaults.filter(({ name }) => name.includes(only));
 };
 
 const chooseRound = (number: number, faults: readonly ClusterFault[], random: SeededRandom, leftMs: number): Round => {

@@ -9,7 +9,7 @@ export interface Options {
   readonly minutes: number;
   readonly seed: number;
   readonly nodes: number;
-  /** Only faults whose name contains this. */
+  /** Only faults whose name contains this, or the one whose name it is. */
   readonly only: string | undefined;
   /** How long everything that stands still, or is away, does so, in milliseconds; by chance when undefined. */
   readonly stillMs: number | undefined;
@@ -40,7 +40,7 @@ every subscriber saw; that every publish was answered in time; and that publishi
   --minutes N   how long (default 5); the round under way is finished
   --seed S      chooses faults, moments and sizes (default: by chance, and printed)
   --nodes N     servers, 2 to ${nodesMax} (default 2)
-  --only TEXT   only faults whose name contains this
+  --only TEXT   only faults whose name contains this, or is this
   --still MS    how long what is stopped or away is so, instead of by chance (50 to 65000, long ones seldom)
   --list        print the names of the faults
   --latency     no faults: measure the way from a publish on one node to the push on the other

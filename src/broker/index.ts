@@ -330,7 +330,7 @@ class StreamBroker implements OwnedBroker {
       retryMs: 100,
       retryMsMax: 2000,
       onChanges: (page) => this.#hub.changed(page),
-      onLost: (sinceMs) => void lookAgain(tools, sinceMs),
+      onLost: (after) => void lookAgain(tools, after),
       onFailure: (error) => options.onStoreFailure?.(error),
     });
   }
