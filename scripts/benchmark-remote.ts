@@ -1,7 +1,8 @@
 /**
  * Measures a node over real Tarantool (`wal_mode=fsync`) and MinIO: generator, node, Tarantool and MinIO all on this
  * machine. `bun scripts/benchmark-remote.ts [--rounds N] [--seconds N] [--only TEXT]` prints one Markdown table of the
- * cases with the text in their name, and to standard error how busy each server was; 1 MB bodies are set against bare PUTs of the same size and concurrency in the same run.
+ * cases with the text in their name, and to standard error how busy each server was. 1 MiB bodies are set against bare
+ * PUTs of the same size and concurrency in the same run.
  * @module
  */
 import { loadavg } from "node:os";

@@ -203,7 +203,6 @@ test.each([
 test("what a body waited for before its publish counts", async () => {
   const rig = await start();
   const { broker, clock, bodies, commit } = rig;
-  // eslint-disable-next-line @typescript-eslint/require-await -- a source is asynchronous, this one has it all
   const source = async function* (): AsyncGenerator<Uint8Array> {
     yield Buffer.from("stored before");
   };
