@@ -10,7 +10,7 @@ import type { Timers } from "../../actors/actor.ts";
 import type { BodyStore } from "../bodies/contract.ts";
 import { openFileBodies } from "../bodies/files/index.ts";
 import { StreamError } from "../core/errors.ts";
-import { publishMsMax } from "../core/limits.ts";
+import { paceBytesPerMs, publishMsMax } from "../core/limits.ts";
 import type { Draft, PublishOutcome } from "../core/message.ts";
 import { parseFilter, parseSubject } from "../core/subject.ts";
 import type { MetadataStore } from "../metadata/contract.ts";
@@ -182,14 +182,14 @@ test("a commit that does not end is answered as unknown, once, and what comes of
 });
 
 test.each([
-  ["a body", "one"],
-  ["a large body", new Uint8Array(largeBytes)],
-])("%s that is not written in time is given up and never stored", async (_, body) => {
+  ["a body", "one", publishMsMax],
+  ["a large body", new Uint8Array(largeBytes), publishMsMax + largeBytes / paceBytesPerMs],
+])("%s that is not written in time is given up and never stored", async (_, body, deadlineMs) => {
   const rig = await start();
   const { broker, clock, bodies, commit } = rig;
   const first = broker.publish([draftOf(body)]);
   await bodies.arrived;
-  clock.advance(publishMsMax - 1);
+  clock.advance(deadlineMs - 1);
   const second = broker.publish([draftOf("two")]);
   clock.advance(1);
   expect(shortOf(await first)).toEqual(["unavailable"]);

@@ -9,7 +9,7 @@ import type { Timers } from "../../actors/actor.ts";
 export interface Pending {
   readonly dueMs: number;
   readonly expire: () => void;
-  /** Only of one that is due before others that came earlier. */
+  /** Only of one whose turn is not the one of its arrival. */
   readonly timer?: { cancel(): void } | undefined;
 }
 
@@ -29,11 +29,15 @@ export class Deadlines {
     readonly msMax: number,
   ) {}
 
-  /** Calls `expire` at the deadline, unless `end` comes first. @param arrivedMs by `elapsedMs`; now when left out */
-  start(expire: () => void, arrivedMs?: number): Pending {
+  /**
+   * Calls `expire` at the deadline, unless `end` comes first.
+   * @param arrivedMs by `elapsedMs`; now when left out
+   * @param extraMs beside the usual time
+   */
+  start(expire: () => void, arrivedMs?: number, extraMs = 0): Pending {
     const nowMs = this.elapsedMs();
-    const dueMs = (arrivedMs ?? nowMs) + this.msMax;
-    if (arrivedMs !== undefined) {
+    const dueMs = (arrivedMs ?? nowMs) + this.msMax + extraMs;
+    if (arrivedMs !== undefined || extraMs > 0) {
       return { dueMs, expire, timer: this.timers.after(Math.max(0, dueMs - nowMs), expire) };
     }
     const pending = { dueMs, expire };

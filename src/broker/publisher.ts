@@ -9,7 +9,7 @@ import type { PublishMessage } from "../../actors/subject.ts";
 import { Ticket } from "../../actors/ticket.ts";
 import type { BodyStore } from "../bodies/contract.ts";
 import { StreamError, toStreamError } from "../core/errors.ts";
-import { largeBodyBytesMin } from "../core/limits.ts";
+import { largeBodyBytesMin, paceBytesPerMs } from "../core/limits.ts";
 import type { BodyRef, Draft, PublishOutcome } from "../core/message.ts";
 import type { Subject } from "../core/subject.ts";
 import type { BodySource } from "./contract.ts";
@@ -156,11 +156,12 @@ export class Publisher {
       deadlines.end(pending);
       resolve(outcomes);
     };
-    const pending = deadlines.start(() => {
+    const expire = (): void => {
       const error = ticket.withdraw() ? givenUp() : stillUnknown();
       answer(drafts.map(() => error));
       late?.abort(error);
-    }, arrivedMs);
+    };
+    const pending = deadlines.start(expire, arrivedMs, large ? bytes / paceBytesPerMs : 0);
     const settle = (outcomes: readonly PublishOutcome[]): void => {
       this.#inFlightBytes -= bytes;
       answer(outcomes);

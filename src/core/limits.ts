@@ -37,6 +37,8 @@ export const pageBodyBytesMax = 8 * MiB;
  * out of their own 8 seconds, short enough for clients that wait 30.
  */
 export const publishMsMax = 20_000;
+/** The slowest line to a body store that is served, 2 MiB a second: what large bodies add to the deadlines. */
+export const paceBytesPerMs = 2 * KiB;
 /** Longest long poll, in milliseconds. */
 export const waitMsMax = 60_000;
 
