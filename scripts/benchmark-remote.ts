@@ -16,6 +16,8 @@ import { cpuUsOf } from "./load-test/cpu.ts";
 const MiB = 1024 * 1024;
 /** Bodies under way at once in the cases of large bodies. */
 const largeWindow = 16;
+const largeCase = `1 MiB bodies, window ${largeWindow}, 16 subjects: MB/s`;
+const bareCase = `bare PUTs of 1 MiB, ${largeWindow} at once: MB/s`;
 
 interface Case {
   readonly name: string;
@@ -80,11 +82,11 @@ const cases: readonly Case[] = [
     }),
   ),
   {
-    name: `1 MiB bodies, window ${largeWindow}, 16 subjects: MB/s`,
+    name: largeCase,
     target: "≥ 0.9 x bare PUTs",
     measure: megabytes(MiB, { window: largeWindow, subjects: 16 }),
   },
-  { name: `bare PUTs of 1 MiB, ${largeWindow} at once: MB/s`, target: "", measure: barePuts },
+  { name: bareCase, target: "", measure: barePuts },
   {
     name: "a lone publisher, 1 KB: p50 ms",
     target: "≤ 3",
@@ -146,6 +148,14 @@ const main = async (): Promise<void> => {
     const text = spread === undefined ? "" : [spread.median, spread.min, spread.max].map(rounded).join(" ");
     process.stdout.write(`| ${name} | ${text.replace(/^(\S+) (\S+) (\S+)$/, "$1 ($2 – $3)")} | ${target} |\n`);
   }
+  process.stdout.write(shareOfBare(new Map(chosen.map(({ name }, index) => [name, figures[index] ?? []]))));
+};
+
+/** The large bodies as a share of the bare PUTs of the same round: neighbours in time, on a machine that has moods. */
+const shareOfBare = (figures: ReadonlyMap<string, readonly number[]>): string => {
+  const bare = figures.get(bareCase) ?? [];
+  const shares = (figures.get(largeCase) ?? []).map((figure, round) => figure / (bare[round] ?? NaN));
+  return shares.some(Number.isFinite) ? `\nLarge bodies to bare PUTs: ${shares.map(rounded).join(", ")}\n` : "";
 };
 
 const rounded = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(2));
