@@ -148,7 +148,9 @@ export class ThreadWrites implements Writes {
   }
 
   async #plain<V extends PlainVerb>(verb: V, ...args: Parameters<Writes[V]>): Promise<Result<V>> {
-    const reply = await this.#ask({ id: ++this.#lastId, nowMs: this.#clock(), verb, args });
+    // The compiler does not see that a verb and its own arguments are a call.
+    const call = { id: ++this.#lastId, nowMs: this.#clock(), verb, args } as WriterCall;
+    const reply = await this.#ask(call);
     if (reply.kind !== "done") throw new StreamError("internal", "The writer answered another call.");
     return reply.result as Result<V>;
   }
@@ -162,12 +164,14 @@ export class ThreadWrites implements Writes {
   }
 
   #hear(reply: WriterReply): void {
-    if (reply.kind === "started") return this.#started.resolve(undefined);
-    if (reply.kind === "not_started") return this.#started.reject(errorFrom(reply.error));
-    const waiting = this.#waiting.get(reply.id);
-    this.#waiting.delete(reply.id);
-    if (reply.kind === "failed") waiting?.reject(errorFrom(reply.error));
-    else waiting?.resolve(reply);
+    if (reply.kind === "started") this.#started.resolve(undefined);
+    else if (reply.kind === "not_started") this.#started.reject(errorFrom(reply.error));
+    else {
+      const waiting = this.#waiting.get(reply.id);
+      this.#waiting.delete(reply.id);
+      if (reply.kind === "failed") waiting?.reject(errorFrom(reply.error));
+      else waiting?.resolve(reply);
+    }
   }
 
   /** The thread is gone: what was asked of it may or may not have happened, and nothing more will. */
