@@ -72,7 +72,7 @@ afterEach(async () => {
 });
 
 test("a large body waits with its syncs for a small one that is under way", async () => {
-  const small = store.writeSegment([patternBytes(100)]);
+  const small = store.writeSegment([patternBytes(100, 1)]);
   await disk.syncing.promise;
   const large = store.writeObject(mebibytes(3));
   await disk.largeWritten.promise;
@@ -87,7 +87,7 @@ test("a large body waits with its syncs for a small one that is under way", asyn
 });
 
 test("a large body does not wait for ever, and goes in short steps meanwhile", async () => {
-  const small = store.writeSegment([patternBytes(100)]);
+  const small = store.writeSegment([patternBytes(100, 1)]);
   await disk.syncing.promise;
   disk.stepMs = 1;
   expect((await store.writeObject(mebibytes(8))).length).toBe(8 * MiB);

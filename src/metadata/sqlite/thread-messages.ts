@@ -42,7 +42,7 @@ export type WriterReply =
   | { readonly kind: "started" }
   | { readonly kind: "not_started"; readonly error: ErrorText }
   | { readonly kind: "failed"; readonly id: number; readonly error: ErrorText }
-  | { readonly kind: "committed"; readonly id: number; readonly outcomes: PackedOutcomes }
+  | { readonly kind: "committed"; readonly id: number; readonly outcomes: PackedOutcomes; readonly tookMs: number }
   | { readonly kind: "done"; readonly id: number; readonly result: unknown };
 
 /** Takes an error apart. */

@@ -55,8 +55,9 @@ const serve = (port: MessagePort, { path, dedupeWindowMs, pagesMax }: WriterSett
     nowMs = call.nowMs;
     try {
       if (call.verb === "commit") {
+        const startMs = performance.now();
         const outcomes = packOutcomes(await writes.commit(unpackEntries(call.entries)));
-        say({ kind: "committed", id, outcomes }, [outcomes.buffer]);
+        say({ kind: "committed", id, outcomes, tookMs: performance.now() - startMs }, [outcomes.buffer]);
       } else say({ kind: "done", id, result: await run(writes, call) });
     } catch (thrown) {
       say({ kind: "failed", id, error: errorText(thrown) });
