@@ -12,6 +12,7 @@
 import { join } from "node:path";
 import { chunksOf } from "../chunks.ts";
 import type { BodyStore } from "../contract.ts";
+import { DiskTurns } from "./disk-turns.ts";
 import { closedError, writing } from "./faults.ts";
 import { Folders } from "./folders.ts";
 import { ReadHandles } from "./handles.ts";
@@ -48,9 +49,9 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
   await writing(folders.make(partFolder));
   await writing(removeLeftOvers(io, join(path, partFolder)));
 
-  const objects = new LargeObjectWriter({ io, folders, path, newId });
-  const isDiskBusy = (): boolean => objects.busy;
-  const segments = new SegmentWriter({ io, folders, path, segmentBytesMax, newId, isDiskBusy });
+  const turns = new DiskTurns(() => io.nowMs());
+  const objects = new LargeObjectWriter({ io, folders, path, newId, turns });
+  const segments = new SegmentWriter({ io, folders, path, segmentBytesMax, newId, turns });
   const handles = new ReadHandles(io, path);
   const reader = new BodyReader(io, handles);
   let closed = false;
