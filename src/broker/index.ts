@@ -10,7 +10,7 @@ import { type PublishMessage, subjectBehaviour } from "../../actors/subject.ts";
 import type { BodyStore } from "../bodies/contract.ts";
 import { VerifiedBodies } from "../bodies/verified.ts";
 import { StreamError } from "../core/errors.ts";
-import { pageBodyBytesMax } from "../core/limits.ts";
+import { pageBodyBytesMax, publishMsMax } from "../core/limits.ts";
 import type { ConsumerConfig, Sequence } from "../core/message.ts";
 import type { ConsumerName, Subject } from "../core/subject.ts";
 import type {
@@ -35,6 +35,7 @@ import type {
   Subscription,
   SubscriptionSink,
 } from "./contract.ts";
+import { Deadlines } from "./deadlines.ts";
 import { Doubts } from "./doubt.ts";
 import type { FollowerTools } from "./follower.ts";
 import { Hub } from "./hub.ts";
@@ -57,6 +58,8 @@ export interface BrokerOptions {
   readonly timers?: Timers;
   /** Unix milliseconds; only ages (`from=10m`) are counted from it. */
   readonly clock?: () => number;
+  /** Monotonic milliseconds; deadlines of publishes are counted in it. */
+  readonly elapsedMs?: () => number;
   /** Told of every failure of an actor. */
   onActorFailure?(error: unknown, restarts: number): void;
   /** Told when the store does not answer what nobody waits for: its feed, or what became of messages in doubt. */
@@ -106,6 +109,7 @@ class StreamBroker implements OwnedBroker {
 
   constructor(options: BrokerOptions) {
     const { metadata, bodies, bodyBytesMax, timers = systemTimers, clock = Date.now } = options;
+    const { elapsedMs = () => performance.now() } = options;
     this.epoch = metadata.epoch;
     this.bodyBytesMax = bodyBytesMax;
     this.#metadata = metadata;
@@ -143,6 +147,9 @@ class StreamBroker implements OwnedBroker {
       clock: () => performance.now(),
     });
     this.#publisher = new Publisher(this.#subjects, bodies, {
+      deadlines: new Deadlines(timers, elapsedMs, publishMsMax),
+      timers,
+      elapsedMs,
       bodyBytesMax,
       inFlightBytesMax: Math.max(256 * MiB, 4 * bodyBytesMax),
     });
@@ -325,7 +332,7 @@ class StreamBroker implements OwnedBroker {
       retryMs: 100,
       retryMsMax: 2000,
       onChanges: (page) => this.#hub.changed(page),
-      onLost: (sinceMs) => void lookAgain(tools, sinceMs),
+      onLost: (after) => void lookAgain(tools, after),
       onFailure: (error) => options.onStoreFailure?.(error),
     });
   }

@@ -10,7 +10,9 @@
  * @module
  */
 import { join } from "node:path";
+import { chunksOf } from "../chunks.ts";
 import type { BodyStore } from "../contract.ts";
+import { DiskTurns } from "./disk-turns.ts";
 import { closedError, writing } from "./faults.ts";
 import { Folders } from "./folders.ts";
 import { ReadHandles } from "./handles.ts";
@@ -47,16 +49,16 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
   await writing(folders.make(partFolder));
   await writing(removeLeftOvers(io, join(path, partFolder)));
 
-  const objects = new LargeObjectWriter({ io, folders, path, newId });
-  const isDiskBusy = (): boolean => objects.busy;
-  const segments = new SegmentWriter({ io, folders, path, segmentBytesMax, newId, isDiskBusy });
+  const turns = new DiskTurns(() => io.nowMs());
+  const objects = new LargeObjectWriter({ io, folders, path, newId, turns });
+  const segments = new SegmentWriter({ io, folders, path, segmentBytesMax, newId, turns });
   const handles = new ReadHandles(io, path);
   const reader = new BodyReader(io, handles);
   let closed = false;
 
   return {
     writeSegment: (bodies) => segments.write(bodies),
-    writeObject: (chunks, signal) => objects.write(chunks, signal),
+    writeObject: (body, signal) => objects.write(body instanceof Uint8Array ? chunksOf(body) : body, signal),
     read: async (refs) => {
       if (closed) throw closedError();
       return reader.read(refs);

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { assert, StreamError } from "../../core/errors.ts";
 import type { Placement } from "../contract.ts";
+import type { DiskTurns } from "./disk-turns.ts";
 import { closedError, writeError } from "./faults.ts";
 import type { Folders } from "./folders.ts";
 import type { FileHandle, FileIo } from "./io.ts";
@@ -45,8 +46,7 @@ export interface SegmentWriterParts {
   readonly path: string;
   readonly segmentBytesMax: number;
   readonly newId: () => string;
-  /** Whether large objects are being written, behind which a sync may have to wait. */
-  readonly isDiskBusy: () => boolean;
+  readonly turns: DiskTurns;
 }
 
 /** The one writer of segments. It starts with a file of its own: what an earlier process left is never appended to. */
@@ -95,7 +95,7 @@ export class SegmentWriter {
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup();
       try {
-        settle(group, await this.#flush(group));
+        settle(group, await this.#parts.turns.small(() => this.#flush(group)));
       } catch (thrown) {
         const error = writeError(thrown);
         this.#parts.folders.forget();
@@ -138,7 +138,7 @@ export class SegmentWriter {
 
   async #append(segment: Segment, bodies: readonly Uint8Array[], bytes: number): Promise<void> {
     const startMs = this.#io.nowMs();
-    if (bytes <= flushNowBytesMax && this.#gate.quick && !this.#parts.isDiskBusy()) {
+    if (bytes <= flushNowBytesMax && this.#gate.quick && !this.#parts.turns.isLargeUnderWay) {
       writeAllNow(this.#io, segment.file, bodies, segment.endBytes);
       this.#io.syncNow(segment.file);
     } else {

@@ -1,5 +1,7 @@
 /**
- * The metadata store on SQLite: each method is one transaction around the rules in the files beside it.
+ * The metadata store on SQLite: reads on the connection of this thread, changes wherever `Writes` makes them.
+ * A reader sees a transaction only after it was synced (SQLite publishes the end of the log last), so that what is not
+ * durable is never shown, whichever thread it was written on.
  * @module
  */
 import type {
@@ -24,25 +26,18 @@ import type {
   PulledPage,
   PullRequest,
 } from "../contract.ts";
-import { type CommitTables, commitEntries } from "./commit.ts";
 import type { Connection } from "./connection.ts";
-import { ConsumerTable, isConfigured } from "./consumers.ts";
-import { Garbage } from "./garbage.ts";
-import { LeaseTable } from "./leases.ts";
-import { MessageIdTable } from "./message-ids.ts";
-import { MessageTable, PageMeter } from "./messages.ts";
-import { peekPage, pullPage, pullSettles } from "./pull.ts";
-import { type PurgeTables, purgeSubject } from "./purge.ts";
-import { acknowledge, giveBack } from "./settle.ts";
-import { consumerState, makeConsumer, type StateTables } from "./state.ts";
-import { headOf, SubjectTable, summaryOf } from "./subjects.ts";
-
-/** Every table; the rules take what they need of them. */
-type Tables = CommitTables & PurgeTables & StateTables;
+import { PageMeter } from "./messages.ts";
+import { peekPage } from "./pull.ts";
+import { headOf, summaryOf } from "./subjects.ts";
+import { openTables, type Tables } from "./tables.ts";
+import type { Writes } from "./writes.ts";
 
 /** What the store is made of; the schema is there already. */
 export interface StoreParts {
+  /** For reads. It may be the one that `writes` works on, when that is on this thread. */
   readonly connection: Connection;
+  readonly writes: Writes;
   /** Unix milliseconds. */
   readonly clock: () => number;
   readonly dedupeWindowMs: number;
@@ -50,35 +45,23 @@ export interface StoreParts {
   readonly warnings: readonly string[];
 }
 
-/** A metadata store in one file. Calls run to their end one after the other; none waits for another inside. */
+/** A metadata store in one file. */
 export class SqliteMetadata implements MetadataStore {
   readonly epoch: string;
   /** What was found damaged at the start, a line each; empty when all is well. */
   readonly warnings: readonly string[];
   readonly #connection: Connection;
+  readonly #writes: Writes;
   readonly #clock: () => number;
   readonly #tables: Tables;
 
   constructor(parts: StoreParts) {
-    const { connection } = parts;
     this.epoch = parts.epoch;
     this.warnings = parts.warnings;
-    this.#connection = connection;
+    this.#connection = parts.connection;
+    this.#writes = parts.writes;
     this.#clock = parts.clock;
-    this.#tables = {
-      subjects: new SubjectTable(connection),
-      messages: new MessageTable(connection),
-      messageIds: new MessageIdTable(connection, parts.dedupeWindowMs),
-      consumers: new ConsumerTable(connection),
-      leases: new LeaseTable(connection),
-      garbage: new Garbage(connection),
-    };
-    this.#tables.garbage.start();
-  }
-
-  async commit(entries: readonly CommitEntry[]): Promise<readonly CommitOutcome[]> {
-    if (entries.length === 0) return [];
-    return this.#connection.write("durable", () => commitEntries(this.#tables, entries, this.#clock()));
+    this.#tables = openTables(parts.connection, parts.dedupeWindowMs);
   }
 
   async heads(subjects: readonly Subject[]): Promise<readonly Head[]> {
@@ -117,10 +100,20 @@ export class SqliteMetadata implements MetadataStore {
     });
   }
 
+  async peek(subject: Subject, consumer: ConsumerName, bounds: PageBounds): Promise<PulledPage> {
+    return this.#connection.read(() => peekPage(this.#tables, subject, consumer, bounds, this.#clock()));
+  }
+
+  async referenced(objects: readonly string[]): Promise<readonly boolean[]> {
+    return this.#connection.read(() => objects.map((object) => this.#tables.messages.isReferenced(object)));
+  }
+
+  async commit(entries: readonly CommitEntry[]): Promise<readonly CommitOutcome[]> {
+    return this.#writes.commit(entries);
+  }
+
   async purge(subject: Subject, through: Sequence): Promise<{ readonly deleted: number }> {
-    const deleted = this.#connection.write("durable", () => purgeSubject(this.#tables, subject, through));
-    if (deleted > 0) this.#tables.garbage.start();
-    return { deleted };
+    return this.#writes.purge(subject, through);
   }
 
   async putConsumer(
@@ -128,80 +121,46 @@ export class SqliteMetadata implements MetadataStore {
     name: ConsumerName,
     config: ConsumerConfig,
   ): Promise<{ readonly status: "created" | "same" | "differs"; readonly state: ConsumerState }> {
-    const nowMs = this.#clock();
-    return this.#connection.write("durable", () => {
-      const found = this.#tables.consumers.find(subject, name);
-      const row = found ?? makeConsumer(this.#tables, subject, name, config, nowMs);
-      const status = found === null ? "created" : isConfigured(row, config) ? "same" : "differs";
-      return { status, state: consumerState(this.#tables, row, nowMs) };
-    });
+    return this.#writes.putConsumer(subject, name, config);
   }
 
   async consumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null> {
-    const nowMs = this.#clock();
-    return this.#connection.write("durable", () => {
-      const row = this.#tables.consumers.find(subject, name);
-      return row === null ? null : consumerState(this.#tables, row, nowMs);
-    });
+    return this.#writes.consumer(subject, name);
   }
 
   async consumers(subject: Subject): Promise<readonly ConsumerState[]> {
-    const nowMs = this.#clock();
-    return this.#connection.write("durable", () =>
-      this.#tables.consumers.list(subject).map((row) => consumerState(this.#tables, row, nowMs)),
-    );
+    return this.#writes.consumers(subject);
   }
 
   async deleteConsumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null> {
-    const nowMs = this.#clock();
-    return this.#connection.write("durable", () => {
-      const row = this.#tables.consumers.find(subject, name);
-      if (row === null) return null;
-      const state = consumerState(this.#tables, row, nowMs);
-      this.#tables.leases.remove(row);
-      this.#tables.consumers.remove(row.id);
-      return state;
-    });
+    return this.#writes.deleteConsumer(subject, name);
   }
 
   async pull(request: PullRequest): Promise<PulledPage> {
-    const nowMs = this.#clock();
-    // A lease may be lost in a power cut; what was settled may not, as `acked_through` never moves back.
-    const page = this.#connection.write("relaxed", () =>
-      pullSettles(this.#tables, request, nowMs) ? undefined : pullPage(this.#tables, request, nowMs),
-    );
-    return page ?? this.#connection.write("durable", () => pullPage(this.#tables, request, nowMs));
-  }
-
-  async peek(subject: Subject, consumer: ConsumerName, bounds: PageBounds): Promise<PulledPage> {
-    return this.#connection.read(() => peekPage(this.#tables, subject, consumer, bounds, this.#clock()));
+    return this.#writes.pull(request);
   }
 
   async ack(requests: readonly AckRequest[]): Promise<readonly AckOutcome[]> {
-    const nowMs = this.#clock();
-    return this.#connection.write("durable", () => requests.map((each) => acknowledge(this.#tables, each, nowMs)));
+    return this.#writes.ack(requests);
   }
 
   async nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]> {
-    const nowMs = this.#clock();
-    return this.#connection.write("durable", () => requests.map((each) => giveBack(this.#tables, each, nowMs)));
-  }
-
-  async referenced(objects: readonly string[]): Promise<readonly boolean[]> {
-    return this.#connection.read(() => objects.map((object) => this.#tables.messages.isReferenced(object)));
+    return this.#writes.nack(requests);
   }
 
   async ready(): Promise<void> {
     this.#connection.touch();
+    await this.#writes.ready();
   }
 
   /** Resolves when the rows of purged messages are gone (or could not be removed for now). */
   async reclaimed(): Promise<void> {
-    await this.#tables.garbage.idle();
+    await this.#writes.reclaimed();
   }
 
+  /** The connection for reads is the last to go: closing it folds the log into the file. */
   async close(): Promise<void> {
-    await this.#tables.garbage.stop();
+    await this.#writes.close();
     this.#connection.close();
   }
 }
