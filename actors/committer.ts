@@ -9,6 +9,7 @@ import { assert, StreamError, toStreamError } from "../src/core/errors.ts";
 import type { BodyRef, Draft, Message, PublishOutcome } from "../src/core/message.ts";
 import type { Subject } from "../src/core/subject.ts";
 import type { CommitEntry, CommitOutcome, MetadataStore } from "../src/metadata/contract.ts";
+import type { Ticket } from "./ticket.ts";
 
 /** Drafts of one subject, in order, whose large bodies are stored already. */
 export interface CommitRequest {
@@ -16,7 +17,9 @@ export interface CommitRequest {
   readonly drafts: readonly Draft[];
   /** Bytes of the inline bodies. */
   readonly bytes: number;
-  /** Called once with the outcomes in the drafts' order. */
+  /** Decides whether it is committed or was given up before. */
+  readonly ticket: Ticket;
+  /** Called once with the outcomes in the drafts' order; late, and of no interest, for one that was given up. */
   readonly settle: (outcomes: readonly PublishOutcome[]) => void;
 }
 
@@ -140,7 +143,15 @@ export class Committer {
     }
     const requests = end === this.#queue.length ? this.#queue : this.#queue.slice(0, end);
     this.#queue = end === this.#queue.length ? [] : this.#queue.slice(end);
-    return { requests, result: undefined };
+    return { requests: this.#withoutWithdrawn(requests), result: undefined };
+  }
+
+  /** What was given up while it waited need not be written. */
+  #withoutWithdrawn(requests: readonly CommitRequest[]): readonly CommitRequest[] {
+    const withdrawn = requests.filter(({ ticket }) => ticket.isWithdrawn);
+    if (withdrawn.length === 0) return requests;
+    for (const request of withdrawn) this.#settle(request, refusals(request, givenUp()));
+    return requests.filter(({ ticket }) => !ticket.isWithdrawn);
   }
 
   async #write(batch: Written): Promise<void> {
@@ -214,6 +225,11 @@ export class Committer {
       }
       let index = 0;
       for (const request of batch.requests) {
+        if (!request.ticket.begin()) {
+          index += request.drafts.length;
+          this.#settle(request, refusals(request, givenUp()));
+          continue;
+        }
         requests.push(request);
         for (const { subject, headers, messageId, expectedLastSequence } of request.drafts) {
           const body = batch.result.refs[index++];
@@ -299,6 +315,8 @@ const wake = (waiters: readonly (() => void)[]): void => {
 
 const refusals = (request: CommitRequest, error: StreamError): readonly PublishOutcome[] =>
   request.drafts.map(() => error);
+
+const givenUp = (): StreamError => new StreamError("unavailable", "The publish was given up before its commit.");
 
 const toPublishOutcome = (subject: Subject, outcome: CommitOutcome): PublishOutcome => {
   switch (outcome.status) {

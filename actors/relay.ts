@@ -5,6 +5,8 @@
  * @module
  */
 import { type StreamError, toStreamError } from "../src/core/errors.ts";
+import type { Sequence } from "../src/core/message.ts";
+import type { Subject } from "../src/core/subject.ts";
 import type { ChangeFeed, ChangePage, FeedPosition } from "../src/metadata/contract.ts";
 import type { Timers } from "./actor.ts";
 
@@ -19,10 +21,18 @@ export interface RelayOptions {
   readonly retryMsMax: number;
   /** Told of each page that has something in it. Must not throw. */
   onChanges(page: ChangePage): void;
-  /** Changes were lost; everything since `sinceMs` (the store's time) has to be looked at. Must not throw. */
-  onLost(sinceMs: number): void;
+  /** Changes were lost; what came after has to be looked at. Must not throw. */
+  onLost(after: SeenChanges): void;
   /** Told of failed calls, for the log. */
   onFailure?(error: StreamError): void;
+}
+
+/** How far the feed was heard. */
+export interface SeenChanges {
+  /** The store's time of the last page: whatever came after it is not older. */
+  readonly sinceMs: number;
+  /** Last sequences of subjects that moved in that very millisecond and were told of: they are not older either. */
+  readonly told: ReadonlyMap<Subject, Sequence>;
 }
 
 interface Waiter {
@@ -35,6 +45,8 @@ export class Relay {
   readonly #stopped = new AbortController();
   #position: FeedPosition | undefined;
   #seenAtMs = 0;
+  /** Told of in pages of the time `#seenAtMs`. */
+  #told = new Map<Subject, Sequence>();
   #waiters: Waiter[] = [];
   #failuresInRow = 0;
   #running: Promise<void> | undefined;
@@ -82,7 +94,7 @@ export class Relay {
     if (after === undefined) return;
     const page = await feed.next(after, holdMs, signal);
     if (page.lost) {
-      this.options.onLost(this.#seenAtMs);
+      this.options.onLost({ sinceMs: this.#seenAtMs, told: this.#told });
       // Whoever waited for a position of the store's former life has seen all there was.
       this.#arrive(page);
       this.#wakeAll();
@@ -92,9 +104,12 @@ export class Relay {
     this.#arrive(page);
   }
 
-  #arrive({ position, nowMs }: ChangePage): void {
+  #arrive({ position, nowMs, moved, lost }: ChangePage): void {
     this.#position = position;
+    // A new map, not an emptied one: whoever looks after a loss goes on with the former.
+    if (lost || nowMs !== this.#seenAtMs) this.#told = new Map();
     this.#seenAtMs = nowMs;
+    if (!lost) for (const { subject, last } of moved) this.#told.set(subject, last);
     if (this.#waiters.length === 0) return;
     const reached = this.#waiters.filter((waiter) => this.#reached(waiter.position));
     this.#waiters = this.#waiters.filter((waiter) => !reached.includes(waiter));

@@ -9,6 +9,7 @@ import type { Draft, PublishOutcome } from "../src/core/message.ts";
 import type { Subject } from "../src/core/subject.ts";
 import type { Behaviour } from "./actor.ts";
 import type { Committer } from "./committer.ts";
+import type { Ticket } from "./ticket.ts";
 
 /** One publish of one or more drafts of this subject. */
 export interface PublishMessage {
@@ -20,6 +21,7 @@ export interface PublishMessage {
    * It was started when the publish came in, so that several large bodies are stored at once.
    */
   readonly storing?: Promise<readonly Draft[]> | undefined;
+  readonly ticket: Ticket;
   readonly settle: (outcomes: readonly PublishOutcome[]) => void;
 }
 
@@ -28,7 +30,7 @@ export const subjectBehaviour = (subject: Subject, committer: Committer): Behavi
   const refuse = (message: PublishMessage, error: StreamError): void => message.settle(message.drafts.map(() => error));
 
   const submit = (message: PublishMessage, drafts: readonly Draft[]): void =>
-    committer.submit({ subject, drafts, bytes: message.bytes, settle: message.settle });
+    committer.submit({ subject, drafts, bytes: message.bytes, ticket: message.ticket, settle: message.settle });
 
   const submitWhenStored = async (message: PublishMessage, storing: Promise<readonly Draft[]>): Promise<void> => {
     let drafts: readonly Draft[];

@@ -1,7 +1,8 @@
 /**
  * Measures a node over real Tarantool (`wal_mode=fsync`) and MinIO: generator, node, Tarantool and MinIO all on this
- * machine. `bun scripts/benchmark-remote.ts [--rounds N] [--seconds N]` prints one Markdown table; 1 MB bodies are set
- * against bare PUTs of the same size and concurrency in the same run.
+ * machine. `bun scripts/benchmark-remote.ts [--rounds N] [--seconds N] [--only TEXT]` prints one Markdown table of the
+ * cases with the text in their name, and to standard error how busy each server was. 1 MiB bodies are set against bare
+ * PUTs of the same size and concurrency in the same run.
  * @module
  */
 import { loadavg } from "node:os";
@@ -10,10 +11,13 @@ import { openS3Bodies } from "../src/bodies/s3/index.ts";
 import { type Cluster, startCluster } from "../src/testing/nodes/cluster.ts";
 import { delivered, type LoadOptions, latencyMs, published, runLoad } from "./benchmark/load.ts";
 import { spreadOf } from "./benchmark/statistics.ts";
+import { cpuUsOf } from "./load-test/cpu.ts";
 
 const MiB = 1024 * 1024;
 /** Bodies under way at once in the cases of large bodies. */
 const largeWindow = 16;
+const largeCase = `1 MiB bodies, window ${largeWindow}, 16 subjects: MB/s`;
+const bareCase = `bare PUTs of 1 MiB, ${largeWindow} at once: MB/s`;
 
 interface Case {
   readonly name: string;
@@ -70,13 +74,19 @@ const cases: readonly Case[] = [
     target: "≥ 30,000",
     measure: rate({ size: "1024B", window: 4000, subjects: 8 }),
   },
-  { name: "64 KiB bodies, window 64: MB/s", target: "≥ 100", measure: megabytes(65_536, { window: 64 }) },
+  ...[64, 256, 1000].map(
+    (window): Case => ({
+      name: `64 KiB bodies, window ${window}: MB/s`,
+      target: window === 64 ? "" : "≥ 100",
+      measure: megabytes(65_536, { window }),
+    }),
+  ),
   {
-    name: `1 MiB bodies, window ${largeWindow}, 16 subjects: MB/s`,
+    name: largeCase,
     target: "≥ 0.9 x bare PUTs",
     measure: megabytes(MiB, { window: largeWindow, subjects: 16 }),
   },
-  { name: `bare PUTs of 1 MiB, ${largeWindow} at once: MB/s`, target: "", measure: barePuts },
+  { name: bareCase, target: "", measure: barePuts },
   {
     name: "a lone publisher, 1 KB: p50 ms",
     target: "≤ 3",
@@ -92,20 +102,39 @@ const cases: readonly Case[] = [
   },
 ];
 
+/** Processor time of the servers while something is measured, in cores; what is left of the machine is the generator's. */
+const withCores = async (cluster: Cluster, measure: () => Promise<number>): Promise<readonly [number, string]> => {
+  const servers = { node: cluster.a.process.pid, tarantool: cluster.tarantool.pid, minio: cluster.minio.pid };
+  const usedUs = (): number[] => Object.values(servers).map((pid) => (pid === undefined ? NaN : (cpuUsOf(pid) ?? NaN)));
+  const [startedAt, before] = [performance.now(), usedUs()];
+  const figure = await measure();
+  const elapsedUs = (performance.now() - startedAt) * 1000;
+  const after = usedUs();
+  const cores = Object.keys(servers).map(
+    (name, index) => `${name} ${(((after[index] ?? NaN) - (before[index] ?? NaN)) / elapsedUs).toFixed(2)}`,
+  );
+  return [figure, cores.join(", ")];
+};
+
 const main = async (): Promise<void> => {
   const { values } = parseArgs({
-    options: { rounds: { type: "string", default: "3" }, seconds: { type: "string", default: "5" } },
+    options: {
+      rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "5" },
+      only: { type: "string", default: "" },
+    },
   });
+  const chosen = cases.filter(({ name }) => name.includes(values.only));
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
   if (!(rounds >= 1 && seconds >= 1)) throw new Error("--rounds and --seconds are numbers from 1 on");
-  const figures = cases.map((): number[] => []);
+  const figures = chosen.map((): number[] => []);
   const loadBefore = loadavg().map((value) => value.toFixed(2));
   {
     await using cluster = await startCluster({ nodes: 1, memory: "2GiB" });
     for (let round = 1; round <= rounds; round++) {
-      for (const [index, { name, measure }] of cases.entries()) {
-        const figure = await measure(cluster, seconds);
-        process.stderr.write(`round ${round}/${rounds} ${name} ${figure.toFixed(2)}\n`);
+      for (const [index, { name, measure }] of chosen.entries()) {
+        const [figure, cores] = await withCores(cluster, () => measure(cluster, seconds));
+        process.stderr.write(`round ${round}/${rounds} ${name} ${figure.toFixed(2)} (cores: ${cores})\n`);
         figures[index]?.push(figure);
       }
     }
@@ -114,11 +143,19 @@ const main = async (): Promise<void> => {
     `- load average before the run ${loadBefore.join(", ")}; medians of ${rounds} rounds (min – max)\n\n`,
   );
   process.stdout.write("| case | figure | target |\n| --- | --- | --- |\n");
-  for (const [index, { name, target }] of cases.entries()) {
+  for (const [index, { name, target }] of chosen.entries()) {
     const spread = spreadOf(figures[index] ?? []);
     const text = spread === undefined ? "" : [spread.median, spread.min, spread.max].map(rounded).join(" ");
     process.stdout.write(`| ${name} | ${text.replace(/^(\S+) (\S+) (\S+)$/, "$1 ($2 – $3)")} | ${target} |\n`);
   }
+  process.stdout.write(shareOfBare(new Map(chosen.map(({ name }, index) => [name, figures[index] ?? []]))));
+};
+
+/** The large bodies as a share of the bare PUTs of the same round: neighbours in time, on a machine that has moods. */
+const shareOfBare = (figures: ReadonlyMap<string, readonly number[]>): string => {
+  const bare = figures.get(bareCase) ?? [];
+  const shares = (figures.get(largeCase) ?? []).map((figure, round) => figure / (bare[round] ?? NaN));
+  return shares.some(Number.isFinite) ? `\nLarge bodies to bare PUTs: ${shares.map(rounded).join(", ")}\n` : "";
 };
 
 const rounded = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(2));

@@ -4,6 +4,15 @@
  * @module
  */
 import { isIP } from "node:net";
+import {
+  optional,
+  parseAlgorithms,
+  parseJwksUrl,
+  parseName,
+  parseSecret,
+  parseSwitch,
+  parseWord,
+} from "./config-auth.ts";
 import type { Config } from "./config-shape.ts";
 import { type Parsed, parseBodiesUrl, parseMetadataUrl } from "./config-stores.ts";
 import { parseAge, parseSize } from "./core/duration.ts";
@@ -16,12 +25,14 @@ export interface Setting<out T> {
   readonly key: string;
   /** What the help text shows in the value's place. */
   readonly placeholder: string;
-  /** The default as somebody would write it; read by `parse` like any other value. */
+  /** The default as somebody would write it, or nothing; read by `parse` like any other value. */
   readonly initial: string;
   /** One sentence for the help text and the README. */
   readonly meaning: string;
   /** The value may hold a password, so it is never printed back. */
   readonly secret?: true;
+  /** As a flag it needs no value: `--insecure` is `--insecure=true`. */
+  readonly isSwitch?: true;
   readonly parse: (raw: string) => Parsed<T>;
 }
 
@@ -66,6 +77,22 @@ const parseBodyBytes = (raw: string): Parsed<number> => {
   }
   return bytes >= 1 && bytes <= bodyBytesCeiling ? { value: bytes } : { problem: "is out of range; 1B to 1GiB" };
 };
+
+/** One TiB: more than any machine holds. */
+const inFlightBytesCeiling = 1024 ** 4;
+
+const parseInFlightBytes = (raw: string): Parsed<number> => {
+  const bytes = parseSize(raw);
+  if (bytes === undefined) return { problem: "is no size; write a whole number with a unit, such as 256MiB" };
+  return bytes >= 1024 ** 2 && bytes <= inFlightBytesCeiling
+    ? { value: bytes }
+    : { problem: "is out of range; 1MiB to 1024GiB" };
+};
+
+const parseConnections = (raw: string): Parsed<number> =>
+  /^\d{1,7}$/.test(raw)
+    ? { value: Number(raw) }
+    : { problem: "is no number of connections; write a whole number from 0 (no limit) to 9999999" };
 
 const parseWindow = (raw: string): Parsed<number> => {
   const ms = parseAge(raw);
@@ -147,6 +174,108 @@ export const settings = {
     meaning: "port of gRPC; 0 takes any free one",
     parse: parsePort,
   }),
+  grpcAutoAck: setting({
+    key: "grpc_auto_ack",
+    placeholder: "true|false",
+    initial: "false",
+    isSwitch: true,
+    meaning: "a Fetch over gRPC acknowledges what it delivers, for clients that never call AckMessage",
+    parse: parseSwitch,
+  }),
+  auth: setting({
+    key: "auth",
+    placeholder: "none|jwt",
+    initial: "none",
+    meaning: "`jwt` asks every caller for a token; `none` lets everybody do everything",
+    parse: parseWord("none", "jwt"),
+  }),
+  authAlgorithms: setting({
+    key: "auth_algorithms",
+    placeholder: "LIST",
+    initial: "",
+    meaning: "signatures that are accepted: `RS256,ES256,EdDSA` with public keys, `HS256` with a secret, or fewer",
+    parse: optional(parseAlgorithms),
+  }),
+  authIssuer: setting({
+    key: "auth_issuer",
+    placeholder: "NAME",
+    initial: "",
+    meaning: "`iss` that a token must have; needed with `jwt`",
+    parse: optional(parseName),
+  }),
+  authAudience: setting({
+    key: "auth_audience",
+    placeholder: "NAME",
+    initial: "",
+    meaning: "`aud` that a token must have; needed with `jwt`",
+    parse: optional(parseName),
+  }),
+  authPublicKey: setting({
+    key: "auth_public_key",
+    placeholder: "FILE",
+    initial: "",
+    meaning: "PEM file with the public key that tokens are checked with, or several of them",
+    parse: optional(parsePath),
+  }),
+  authJwksUrl: setting({
+    key: "auth_jwks_url",
+    placeholder: "URL",
+    initial: "",
+    meaning: "where the public keys are published as a JWK set; `https`, or `http` on this machine",
+    parse: optional(parseJwksUrl),
+  }),
+  authJwksFile: setting({
+    key: "auth_jwks_file",
+    placeholder: "FILE",
+    initial: "",
+    meaning: "file with the public keys as a JWK set",
+    parse: optional(parsePath),
+  }),
+  authSecret: setting({
+    key: "auth_secret",
+    placeholder: "TEXT",
+    initial: "",
+    secret: true,
+    meaning: "shared secret of HS256, 32 bytes at least",
+    parse: optional(parseSecret),
+  }),
+  authSecretFile: setting({
+    key: "auth_secret_file",
+    placeholder: "FILE",
+    initial: "",
+    meaning: "file with the shared secret of HS256; a line feed at its end does not count",
+    parse: optional(parsePath),
+  }),
+  insecure: setting({
+    key: "insecure",
+    placeholder: "true|false",
+    initial: "false",
+    isSwitch: true,
+    meaning: "start without tokens although other machines can reach the server",
+    parse: parseSwitch,
+  }),
+  tlsCert: setting({
+    key: "tls_cert",
+    placeholder: "FILE",
+    initial: "",
+    meaning: "PEM file with the certificate and its chain, for HTTP, WebSocket and gRPC; `tls_key` goes with it",
+    parse: optional(parsePath),
+  }),
+  tlsKey: setting({
+    key: "tls_key",
+    placeholder: "FILE",
+    initial: "",
+    meaning: "PEM file with the key of the certificate",
+    parse: optional(parsePath),
+  }),
+  audit: setting({
+    key: "audit",
+    placeholder: "WORD",
+    initial: "changes",
+    meaning:
+      "what the log tells of callers: `changes` (first uses of a token, refusals, deletions, consumers, subscriptions), `all` verbs, or `off`",
+    parse: parseWord("off", "changes", "all"),
+  }),
   dataDir: setting({
     key: "data_dir",
     placeholder: "FOLDER",
@@ -177,6 +306,20 @@ export const settings = {
     initial: "64MiB",
     meaning: "largest message body, up to 1GiB",
     parse: parseBodyBytes,
+  }),
+  maxInflightBytes: setting({
+    key: "max_inflight_bytes",
+    placeholder: "SIZE",
+    initial: "256MiB",
+    meaning: "bytes of all requests under way together; past it requests are refused for the moment",
+    parse: parseInFlightBytes,
+  }),
+  maxConnectionsPerAddress: setting({
+    key: "max_connections_per_address",
+    placeholder: "COUNT",
+    initial: "10000",
+    meaning: "connections that one address may hold, per transport; 0 is no limit",
+    parse: parseConnections,
   }),
   dedupeWindow: setting({
     key: "dedupe_window",
@@ -211,13 +354,16 @@ export const flagOf = (key: string): string => `--${key.replaceAll("_", "-")}`;
 /** `http_port` → `MTS_HTTP_PORT`. */
 export const environmentNameOf = (key: string): string => `MTS_${key.toUpperCase()}`;
 
+/** The default as the help and the README show it. */
+export const initialText = ({ initial }: Setting<unknown>): string => (initial === "" ? "not set" : initial);
+
 /** The table of the README, as Markdown without padding. */
 export const settingsMarkdown = (): string =>
   [
     "| flag | environment | default | meaning |",
     "| --- | --- | --- | --- |",
     ...settingsList.map(
-      ({ key, initial, meaning }) =>
-        `| \`${flagOf(key)}\` | \`${environmentNameOf(key)}\` | \`${initial}\` | ${meaning} |`,
+      (setting) =>
+        `| \`${flagOf(setting.key)}\` | \`${environmentNameOf(setting.key)}\` | ${setting.initial === "" ? "not set" : `\`${setting.initial}\``} | ${setting.meaning} |`,
     ),
   ].join("\n");

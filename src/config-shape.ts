@@ -2,6 +2,7 @@
  * What the server is told at start; `config.ts` reads it from flags, environment and file.
  * @module
  */
+import type { AuditChoice, AuthChoice } from "./auth/choice.ts";
 
 /** Which metadata store, from `MTS_METADATA_URL`. */
 export type MetadataChoice =
@@ -32,6 +33,12 @@ export type BodiesChoice =
       readonly prefix: string;
     };
 
+/** PEM files of the certificate (with its chain) and its key; absolute paths. */
+export interface TlsChoice {
+  readonly certPath: string;
+  readonly keyPath: string;
+}
+
 /** The whole configuration, checked. */
 export interface Config {
   readonly httpHost: string;
@@ -39,6 +46,20 @@ export interface Config {
   readonly httpPort: number;
   readonly grpcHost: string;
   readonly grpcPort: number;
+  /** Whether somebody gave the port; a default one that is taken is no reason not to start. */
+  readonly isGrpcPortGiven: boolean;
+  /** Fetches over gRPC acknowledge what they deliver. */
+  readonly grpcAutoAck: boolean;
+  readonly auth: AuthChoice;
+  /** Others may reach a server that asks for no tokens. */
+  readonly insecure: boolean;
+  /** For HTTP, WebSocket and gRPC; undefined is no encryption. */
+  readonly tls: TlsChoice | undefined;
+  readonly audit: AuditChoice;
+  /** Connections that one address may hold, per transport; 0 is no limit. */
+  readonly connectionsPerAddressMax: number;
+  /** Bytes of all requests under way together. */
+  readonly inFlightBytesMax: number;
   /** Folder of the embedded stores; absolute. */
   readonly dataDir: string;
   readonly metadata: MetadataChoice;

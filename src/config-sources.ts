@@ -28,6 +28,12 @@ export const configFileNames: readonly string[] = ["minitoolstream.yaml", "minit
 const fileKeys = settingsList.map(({ key }) => key);
 const outerKeys = [...fileKeys, configFileKey];
 
+/** Settings whose flag may stand alone. */
+const switches = new Set(settingsList.filter(({ isSwitch }) => isSwitch === true).map(({ key }) => key));
+
+/** Variables of the command line's other commands, which may well be set where a server is started. */
+const variablesOfClients: readonly string[] = ["MTS_TOKEN"];
+
 const keyOfFlag = new Map(outerKeys.map((key) => [flagOf(key), key]));
 const keyOfVariable = new Map(outerKeys.map((key) => [environmentNameOf(key), key]));
 
@@ -38,14 +44,15 @@ export const readFlags = (argv: readonly string[]): ConfigSource => {
   for (let i = 0; i < argv.length; i++) {
     const place = `argument ${i + 1}`;
     const [flag, inlined] = splitOnce(argv[i] ?? "", "=");
-    const next = inlined === undefined && argv[i + 1]?.startsWith("--") === false ? argv[i + 1] : undefined;
+    const key = keyOfFlag.get(flag);
+    const takes = argv[i + 1]?.startsWith("--") === false && !(key !== undefined && isAlone(key, argv[i + 1]));
+    const next = inlined === undefined && takes ? argv[i + 1] : undefined;
     if (!flag.startsWith("-")) {
       errors.push(`${place}: unexpected; every value has a flag in front of it, such as --http-port 8000`);
       continue;
     }
     if (next !== undefined) i++; // also behind an unknown flag, whose value would only be a second complaint
-    const key = keyOfFlag.get(flag);
-    const raw = inlined ?? next;
+    const raw = inlined ?? next ?? (key !== undefined && switches.has(key) ? "true" : undefined);
     if (key === undefined) {
       // A name that is none may be a misplaced URL with a password in it.
       const shown = /^--?[\w-]{1,60}$/.test(flag) ? flag : place;
@@ -59,6 +66,10 @@ export const readFlags = (argv: readonly string[]): ConfigSource => {
   return { given, errors };
 };
 
+/** Whether a switch has no value behind it: the next word is none of its own. */
+const isAlone = (key: string, next: string | undefined): boolean =>
+  switches.has(key) && next !== "true" && next !== "false";
+
 const splitOnce = (text: string, separator: string): readonly [string, string | undefined] => {
   const at = text.indexOf(separator);
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + separator.length)];
@@ -69,7 +80,7 @@ export const readEnvironment = (env: Readonly<Record<string, string | undefined>
   const given = new Map<string, GivenText>();
   const errors: string[] = [];
   for (const [name, raw] of Object.entries(env)) {
-    if (!name.startsWith("MTS_") || raw === undefined) continue;
+    if (!name.startsWith("MTS_") || raw === undefined || variablesOfClients.includes(name)) continue;
     const key = keyOfVariable.get(name);
     if (key === undefined) {
       errors.push(`${name}: no such variable${didYouMean(name, [...keyOfVariable.keys()])}; unset it`);

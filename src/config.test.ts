@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { type LoadConfigOptions, loadConfig } from "./config.ts";
-import { environmentNameOf, flagOf, settingsList, settingsMarkdown } from "./config-settings.ts";
+import { environmentNameOf, flagOf, initialText, settingsList, settingsMarkdown } from "./config-settings.ts";
 import type { Config } from "./config-shape.ts";
 
 const root = mkdtempSync(join(tmpdir(), "mts-config-"));
@@ -40,6 +40,14 @@ describe("where a setting comes from", () => {
       httpPort: 8000,
       grpcHost: "127.0.0.1",
       grpcPort: 50051,
+      isGrpcPortGiven: false,
+      grpcAutoAck: false,
+      auth: { kind: "none" },
+      insecure: false,
+      tls: undefined,
+      audit: "changes",
+      connectionsPerAddressMax: 10_000,
+      inFlightBytesMax: 256 * 1024 * 1024,
       dataDir: join(cwd, "data"),
       metadata: { kind: "sqlite", path: join(cwd, "data/metadata.sqlite") },
       bodies: { kind: "files", path: join(cwd, "data/bodies") },
@@ -308,9 +316,10 @@ describe("help, version and README", () => {
   test("--help names every flag and variable with its default, and wins over what is wrong", () => {
     const result = load({ argv: ["--nonsense", "--help"] });
     if (!("help" in result)) throw new Error(JSON.stringify(result));
-    for (const { key, initial } of settingsList) {
+    for (const setting of settingsList) {
+      const { key } = setting;
       expect(result.help).toContain(`${flagOf(key)} `);
-      expect(result.help).toContain(`${environmentNameOf(key)}, default ${initial}\n`);
+      expect(result.help).toContain(`${environmentNameOf(key)}, default ${initialText(setting)}\n`);
     }
     expect(load({ argv: ["-h"] })).toEqual(result);
   });

@@ -6,7 +6,8 @@
  */
 import { join, resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
-import { environmentNameOf, flagOf, type Setting, settings, settingsList } from "./config-settings.ts";
+import { type AuthValues, authFrom } from "./config-auth.ts";
+import { environmentNameOf, flagOf, initialText, type Setting, settings, settingsList } from "./config-settings.ts";
 import type { Config } from "./config-shape.ts";
 import { configFileKey, quoted, readConfigFile, readEnvironment, readFlags } from "./config-sources.ts";
 import { assert } from "./core/errors.ts";
@@ -55,7 +56,9 @@ export const loadConfig = (options: LoadConfigOptions): LoadConfigResult => {
 
   const textOf = (key: string): string | undefined =>
     sources.map(({ given }) => given.get(key)?.raw).find((raw) => raw !== undefined);
-  const config = configFrom(textOf, options);
+  const built = configFrom(textOf, options);
+  if ("errors" in built) return built;
+  const { config } = built;
   if (config.httpPort !== 0 && config.httpPort === config.grpcPort && config.httpHost === config.grpcHost) {
     return { errors: [`http_port, grpc_port: both are ${config.httpPort}; give one of them another port`] };
   }
@@ -70,11 +73,11 @@ const problemWith = (setting: Setting<unknown>, raw: string): string | undefined
   return `${setting.secret ? "the value" : quoted(raw)} ${parsed.problem}`;
 };
 
-/** Builds the configuration from texts that were all checked before. */
+/** Builds the configuration from texts that were all checked before, unless some of them do not go together. */
 const configFrom = (
   textOf: (key: string) => string | undefined,
   { cwd, terminal = process.stderr.isTTY }: LoadConfigOptions,
-): Config => {
+): { readonly config: Config } | { readonly errors: readonly string[] } => {
   const valueOf = <T>(setting: Setting<T>): T => {
     const parsed = setting.parse(textOf(setting.key) ?? setting.initial);
     assert("value" in parsed, `${setting.key} was checked before`);
@@ -86,11 +89,29 @@ const configFrom = (
       ? { ...store, path: store.path === "" ? join(dataDir, nameInData) : resolve(cwd, String(store.path)) }
       : store;
   const log = valueOf(settings.log);
-  return {
+  const auth = authFrom(authValues(valueOf), textOf(settings.auth.key) !== undefined, cwd);
+  const [cert, key] = [valueOf(settings.tlsCert), valueOf(settings.tlsKey)];
+  const errors = "errors" in auth ? [...auth.errors] : [];
+  if ((cert === undefined) !== (key === undefined)) {
+    errors.push("tls_cert, tls_key: one without the other; give both or none");
+  }
+  if (errors.length > 0 || "errors" in auth) return { errors };
+  const config: Config = {
     httpHost: valueOf(settings.httpHost),
     httpPort: valueOf(settings.httpPort),
     grpcHost: valueOf(settings.grpcHost),
     grpcPort: valueOf(settings.grpcPort),
+    isGrpcPortGiven: textOf(settings.grpcPort.key) !== undefined,
+    grpcAutoAck: valueOf(settings.grpcAutoAck),
+    auth: auth.auth,
+    insecure: valueOf(settings.insecure),
+    tls:
+      cert === undefined || key === undefined
+        ? undefined
+        : { certPath: resolve(cwd, cert), keyPath: resolve(cwd, key) },
+    audit: valueOf(settings.audit),
+    connectionsPerAddressMax: valueOf(settings.maxConnectionsPerAddress),
+    inFlightBytesMax: valueOf(settings.maxInflightBytes),
     dataDir,
     metadata: placeOf(valueOf(settings.metadataUrl), "metadata.sqlite"),
     bodies: placeOf(valueOf(settings.bodiesUrl), "bodies"),
@@ -100,13 +121,26 @@ const configFrom = (
     logLevel: log.level ?? "info",
     logFormat: log.format ?? (terminal ? "pretty" : "json"),
   };
+  return { config };
 };
+
+const authValues = (valueOf: <T>(setting: Setting<T>) => T): AuthValues => ({
+  auth: valueOf(settings.auth),
+  auth_algorithms: valueOf(settings.authAlgorithms),
+  auth_issuer: valueOf(settings.authIssuer),
+  auth_audience: valueOf(settings.authAudience),
+  auth_public_key: valueOf(settings.authPublicKey),
+  auth_jwks_url: valueOf(settings.authJwksUrl),
+  auth_jwks_file: valueOf(settings.authJwksFile),
+  auth_secret: valueOf(settings.authSecret),
+  auth_secret_file: valueOf(settings.authSecretFile),
+});
 
 /** The help text: every flag with its variable, default and meaning. */
 const helpText = (): string => {
-  const entries = settingsList.map(({ key, placeholder, initial, meaning }) => [
-    `  ${flagOf(key)} ${placeholder}`,
-    `${meaning.replaceAll("`", "")}\n      ${environmentNameOf(key)}, default ${initial}`,
+  const entries = settingsList.map((setting) => [
+    `  ${flagOf(setting.key)} ${setting.placeholder}`,
+    `${setting.meaning.replaceAll("`", "")}\n      ${environmentNameOf(setting.key)}, default ${initialText(setting)}`,
   ]);
   const extra = [
     [

@@ -2,16 +2,22 @@
  * The composition root: it puts the server together, runs it, and ends it cleanly.
  * @module
  */
+import { createAuthenticator } from "./auth/authenticator.ts";
 import { createBroker } from "./broker/index.ts";
+import { readCertificate, watchCertificate } from "./certificate.ts";
 import { loadConfig, serverVersion } from "./config.ts";
+import { openToOthers } from "./config-auth.ts";
 import type { Config } from "./config-shape.ts";
+import { ByteBudget } from "./core/admission.ts";
 import { frameBytesMax } from "./core/limits.ts";
 import { openDataFolder } from "./data-folder.ts";
+import { Listener } from "./listener.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { needsDataFolder, openStores, type StoreSeams, type Stores } from "./stores.ts";
+import { type GrpcOptions, type GrpcTransport, startGrpcTransport } from "./transport/grpc/index.ts";
 import { createHttpApp } from "./transport/http/index.ts";
-import { createWsTransport } from "./transport/ws/index.ts";
+import { createWsTransport, type SocketState } from "./transport/ws/index.ts";
 
 /** WebSocket close code for "the server stops, connect again". */
 const closeShuttingDown = 3001;
@@ -44,7 +50,7 @@ export const startServer = async (config: Config, log: Logger, seams: Seams = {}
     held.defer(() => stores.bodies.close());
     held.defer(() => stores.metadata.close());
     for (const warning of stores.metadata.warnings) log.error("metadata_damaged", { detail: warning });
-    return await serve(config, log, stores, seams.clock ?? Date.now, () => held.disposeAsync());
+    return await serve(config, log, stores, seams.clock ?? Date.now, held);
   } catch (error) {
     await held.disposeAsync();
     throw error;
@@ -56,7 +62,7 @@ const serve = async (
   log: Logger,
   { metadata, bodies }: Stores,
   clock: () => number,
-  release: () => Promise<void>,
+  held: AsyncDisposableStack,
 ): Promise<RunningServer> => {
   const broker = createBroker({
     metadata,
@@ -72,55 +78,145 @@ const serve = async (
   });
   const { allowedOrigins, bodyBytesMax } = config;
   const node = crypto.randomUUID();
-  const ws = createWsTransport({ broker, allowedOrigins, version: serverVersion, node, bodyBytesMax, log });
+  const authenticator = createAuthenticator({ auth: config.auth, broker, audit: config.audit, log, clock });
+  const budget = new ByteBudget(config.inFlightBytesMax);
+  const ws = createWsTransport({
+    broker,
+    budget,
+    socketsPerAddressMax: config.connectionsPerAddressMax,
+    authenticator,
+    allowedOrigins,
+    version: serverVersion,
+    node,
+    bodyBytesMax,
+    log,
+    nowMs: clock,
+    metrics: {
+      opened: () => metrics.webSocket.opened(),
+      closed: (code) => metrics.webSocket.closed(code),
+      received: (bytes) => metrics.webSocket.received(bytes),
+      sent: (bytes) => metrics.webSocket.sent(bytes),
+    },
+  });
+  const running: { grpc?: GrpcTransport | undefined } = {};
   const metrics = createMetrics({
     broker: () => broker.gauges(),
     webSocketConnections: () => ws.connections(),
+    requestBytes: () => budget.bytes,
+    grpcConnections: () => running.grpc?.connections() ?? 0,
+    grpcCalls: () => running.grpc?.calls() ?? 0,
     version: serverVersion,
   });
   const http = createHttpApp({
     broker,
+    budget,
+    requestsPerAddressMax: config.connectionsPerAddressMax,
+    authenticator,
     allowedOrigins,
     version: serverVersion,
     log,
     metrics: () => metrics.text(),
   });
 
+  const certificate = config.tls && (await readCertificate(config.tls));
   await broker.start();
-  const server = Bun.serve({
+  const listener = new Listener<SocketState>({
     hostname: config.httpHost,
     port: config.httpPort,
-    // The limits of bodies are the transport's: Bun's own 413 has no body to explain it.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    idleTimeout: 60,
-    fetch: (request, bunServer) => {
-      const path = pathOf(request.url);
-      return path === "/v1/ws" ? ws.upgrade(request, bunServer) : http.fetch(request, bunServer);
-    },
+    certificate,
+    fetch: (request, server) =>
+      // A browser's question before a request is the same on all paths.
+      pathOf(request.url) === "/v1/ws" && request.method !== "OPTIONS"
+        ? ws.upgrade(request, server)
+        : http.fetch(request, server),
     error: (error) => {
       log.error("request_failed", { error });
       return new Response(null, { status: 500 });
     },
     websocket: ws.handlers,
   });
-  const url = `http://${config.httpHost.includes(":") ? `[${config.httpHost}]` : config.httpHost}:${server.port}`;
-  log.info("listening", { url, epoch: metadata.epoch, node, max_frame_bytes: frameBytesMax(bodyBytesMax) });
+  held.defer(() => listener.close());
+  const grpc = await startGrpc(config, {
+    broker,
+    budget,
+    authenticator,
+    certificate,
+    log,
+    onCall: (method, status) => metrics.grpcCall(method, status),
+  });
+  running.grpc = grpc;
+  if (config.tls !== undefined && certificate !== undefined) {
+    const onChange = (changed: typeof certificate): void => {
+      listener.replaceCertificate(changed);
+      grpc?.replaceCertificate(changed);
+    };
+    held.defer(watchCertificate({ files: config.tls, current: certificate, log, onChange }));
+  }
+  const { url } = listener;
+  log.info("listening", {
+    url,
+    grpc: grpc?.url,
+    epoch: metadata.epoch,
+    node,
+    max_frame_bytes: frameBytesMax(bodyBytesMax),
+  });
 
   return {
-    urls: [url],
+    urls: grpc === undefined ? [url] : [url, grpc.url],
     async stop() {
       // Stop accepting; requests under way go on until they are answered.
-      const stopped = server.stop(false);
+      const drained = listener.drain();
+      grpc?.drain();
       await broker.drain();
+      const grpcClosed = grpc?.close(stopMsMax / 2);
       await ws.closeAll(closeShuttingDown, "shutting down");
       http.close();
-      await Promise.race([stopped, Bun.sleep(stopMsMax / 2)]);
-      await server.stop(true);
-      await release();
+      await Promise.race([drained, Bun.sleep(stopMsMax / 2)]);
+      await listener.close();
+      await grpcClosed;
+      await held.disposeAsync();
       log.info("stopped");
     },
   };
 };
+
+/** What gRPC is started with beside the configuration. */
+type GrpcParts = Pick<GrpcOptions, "broker" | "budget" | "authenticator" | "certificate" | "log" | "onCall">;
+
+/**
+ * Starts gRPC. A default port that somebody else has is no reason to serve nothing at all: then there is a warning and
+ * no gRPC.
+ * @throws GrpcPortTakenError when the port was given and is taken
+ */
+const startGrpc = async (config: Config, parts: GrpcParts & { log: Logger }): Promise<GrpcTransport | undefined> => {
+  const { grpcHost: host, grpcPort: port } = config;
+  try {
+    return await startGrpcTransport({
+      ...parts,
+      host,
+      port,
+      autoAck: config.grpcAutoAck,
+      connectionsPerAddressMax: config.connectionsPerAddressMax,
+    });
+  } catch (error) {
+    if (codeOf(error) !== "EADDRINUSE") throw error;
+    if (config.isGrpcPortGiven) throw new GrpcPortTakenError(host, port);
+    const fix = "Give another with --grpc-port.";
+    parts.log.warn("grpc_port_taken", { host, port, detail: `The server runs without gRPC. ${fix}` });
+    return undefined;
+  }
+};
+
+/** Somebody else listens on the port for gRPC. */
+class GrpcPortTakenError extends Error {
+  override readonly name = "GrpcPortTakenError";
+
+  constructor(host: string, port: number) {
+    super(`port ${port} on ${host} is taken; stop what uses it or give another with --grpc-port.`);
+  }
+}
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && "code" in error ? error.code : undefined);
 
 const pathOf = (url: string): string => {
   const start = url.indexOf("/", url.indexOf("://") + 3);
@@ -132,8 +228,9 @@ const pathOf = (url: string): string => {
 /** Runs the server as a process: prints its URLs when it is ready, ends cleanly on SIGTERM and SIGINT. */
 export const runProcess = async (argv: readonly string[], seams: Seams = {}): Promise<void> => {
   const loaded = loadConfig({ argv, env: process.env, cwd: process.cwd() });
-  if ("errors" in loaded) {
-    for (const error of loaded.errors) process.stderr.write(`minitoolstream: ${error}\n`);
+  const open = "config" in loaded ? openToOthers(loaded.config) : undefined;
+  if ("errors" in loaded || open !== undefined) {
+    for (const error of "errors" in loaded ? loaded.errors : [open]) process.stderr.write(`minitoolstream: ${error}\n`);
     process.stderr.write("Run with --help for all settings.\n");
     process.exit(2);
   }
@@ -175,12 +272,12 @@ export const runProcess = async (argv: readonly string[], seams: Seams = {}): Pr
   };
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => stop("SIGINT"));
-  for (const url of server.urls) process.stdout.write(`${url}\n`);
+  // In one piece, so that whoever reads the first line has them all.
+  process.stdout.write(server.urls.map((url) => `${url}\n`).join(""));
 };
 
 const startFailure = (error: unknown, config: Config): string => {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code === "EADDRINUSE") {
+  if (codeOf(error) === "EADDRINUSE") {
     return `port ${config.httpPort} on ${config.httpHost} is taken; stop what uses it or give another with --http-port.`;
   }
   return error instanceof Error ? error.message : String(error);

@@ -5,6 +5,9 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { BrokerGauges } from "./broker/index.ts";
 
+/** Close codes from 3000 on that the server itself gives. */
+const serverCodes: ReadonlySet<number> = new Set([3001, 3005, 3008, 3501, 3507]);
+
 /** The metrics of one server. */
 export interface ServerMetrics {
   /** Prometheus text format 0.0.4. */
@@ -12,12 +15,25 @@ export interface ServerMetrics {
   /** One metadata transaction of publishes. */
   transaction(messages: number, bytes: number): void;
   actorFailed(): void;
+  /** A gRPC call that ended. */
+  grpcCall(method: string, status: string): void;
+  /** WebSocket connections and their frames, as the transport sees them. */
+  readonly webSocket: {
+    opened(): void;
+    closed(code: number): void;
+    received(bytes: number): void;
+    sent(bytes: number): void;
+  };
 }
 
 /** Makes the registry; gauges are read when they are asked for. */
 export const createMetrics = (sources: {
   readonly broker: () => BrokerGauges;
   readonly webSocketConnections: () => number;
+  /** Bytes of requests that are not answered yet. */
+  readonly requestBytes: () => number;
+  readonly grpcConnections: () => number;
+  readonly grpcCalls: () => number;
   readonly version: string;
 }): ServerMetrics => {
   const registry = new Registry();
@@ -48,11 +64,51 @@ export const createMetrics = (sources: {
         this.set(read());
       },
     });
+  // Counted a hundred thousand times a second, so in plain numbers that are looked at when the page is asked for.
+  const count = (name: string, help: string, read: () => number): Counter =>
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  const frames = { opened: 0, received: 0, receivedBytes: 0, sent: 0, sentBytes: 0 };
+  count("mts_websocket_connections_opened_total", "WebSocket connections since the start.", () => frames.opened);
+  count("mts_websocket_frames_received_total", "WebSocket frames from clients.", () => frames.received);
+  count("mts_websocket_received_bytes_total", "Bytes of these frames.", () => frames.receivedBytes);
+  count("mts_websocket_frames_sent_total", "WebSocket frames to clients.", () => frames.sent);
+  count("mts_websocket_sent_bytes_total", "Bytes of these frames.", () => frames.sentBytes);
+  const closed = new Counter({
+    name: "mts_websocket_connections_closed_total",
+    help: "WebSocket connections that have ended, by close code.",
+    labelNames: ["code"],
+    registers,
+  });
+  const grpcCalls = new Map<string, number>();
+  new Counter({
+    name: "mts_grpc_calls_total",
+    help: "gRPC calls that have ended, by method and status.",
+    labelNames: ["method", "code"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [key, calls] of grpcCalls) {
+        const [method = "", code = ""] = key.split(" ");
+        this.inc({ method, code }, calls);
+      }
+    },
+  });
   gauge("mts_live_actors", "Subject actors in memory.", () => sources.broker().liveActors);
   gauge("mts_mailbox_depth", "Publishes that wait in mailboxes.", () => sources.broker().mailboxDepth);
   gauge("mts_in_flight_bytes", "Bytes of bodies not committed yet.", () => sources.broker().inFlightBytes);
+  gauge("mts_request_bytes", "Bytes of requests that are not answered yet.", sources.requestBytes);
   gauge("mts_tail_bytes", "Bytes of recent messages in memory.", () => sources.broker().tailBytes);
   gauge("mts_websocket_connections", "Open WebSocket connections.", sources.webSocketConnections);
+  gauge("mts_grpc_connections", "Open gRPC connections.", sources.grpcConnections);
+  gauge("mts_grpc_open_calls", "gRPC calls that have not ended, streams included.", sources.grpcCalls);
   gauge("process_resident_memory_bytes", "Resident memory in bytes.", () => process.memoryUsage.rss());
   new Gauge({ name: "mts_build_info", help: "1, with the version.", labelNames: ["version"], registers }).set(
     { version: sources.version },
@@ -66,5 +122,26 @@ export const createMetrics = (sources: {
       batch.observe(count);
     },
     actorFailed: () => failures.inc(),
+    grpcCall(method, status) {
+      const key = `${method} ${status}`;
+      grpcCalls.set(key, (grpcCalls.get(key) ?? 0) + 1);
+    },
+    webSocket: {
+      opened() {
+        frames.opened++;
+      },
+      closed: (code) => closed.inc({ code: codeLabel(code) }),
+      received(bytes) {
+        frames.received++;
+        frames.receivedBytes += bytes;
+      },
+      sent(bytes) {
+        frames.sent++;
+        frames.sentBytes += bytes;
+      },
+    },
   };
 };
+
+/** A client may close with any code from 3000 on; a label for each would be memory without end. */
+const codeLabel = (code: number): string => (code < 3000 || serverCodes.has(code) ? String(code) : "other");

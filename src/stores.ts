@@ -9,6 +9,7 @@ import { openFileBodies } from "./bodies/files/index.ts";
 import type { FileIo } from "./bodies/files/io.ts";
 import { openS3Bodies } from "./bodies/s3/index.ts";
 import type { Config } from "./config-shape.ts";
+import { StreamError, toStreamError } from "./core/errors.ts";
 import type { MetadataStore } from "./metadata/contract.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/index.ts";
 import { type Measured, openTarantoolMetadata } from "./metadata/tarantool/index.ts";
@@ -54,7 +55,9 @@ export const openStores = async (config: Config, seams: StoreSeams = {}): Promis
 };
 
 const openBodies = async ({ bodies }: Config, { fileIo }: StoreSeams): Promise<BodyStore> =>
-  bodies.kind === "s3" ? openS3Bodies(bodies) : openFileBodies({ path: bodies.path, ...(fileIo && { io: fileIo }) });
+  bodies.kind === "s3"
+    ? naming("MTS_BODIES_URL", openS3Bodies(bodies))
+    : openFileBodies({ path: bodies.path, ...(fileIo && { io: fileIo }) });
 
 const openMetadata = async (
   { metadata, dedupeWindowMs }: Config,
@@ -62,8 +65,21 @@ const openMetadata = async (
   bodies: BodyStore,
 ): Promise<MetadataStore> =>
   metadata.kind === "tarantool"
-    ? openTarantoolMetadata({ ...metadata, dedupeWindowMs, measure: (object) => measure(bodies, object) })
+    ? naming(
+        "MTS_METADATA_URL",
+        openTarantoolMetadata({ ...metadata, dedupeWindowMs, measure: (object) => measure(bodies, object) }),
+      )
     : openSqliteMetadata({ path: metadata.path, clock, dedupeWindowMs });
+
+/** Names the setting in the error of a store that does not open: it is where a password or a host would be wrong. */
+const naming = async <T>(setting: string, opening: Promise<T>): Promise<T> => {
+  try {
+    return await opening;
+  } catch (thrown) {
+    const { code, message, fields, cause } = toStreamError(thrown);
+    throw new StreamError(code, `${setting}: ${message}`, fields, cause);
+  }
+};
 
 /** Length and digest of an object that an old client published by its name only; null when it is not there. */
 const measure = async (bodies: BodyStore, object: string): Promise<Measured | null> => {

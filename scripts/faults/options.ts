@@ -9,8 +9,10 @@ export interface Options {
   readonly minutes: number;
   readonly seed: number;
   readonly nodes: number;
-  /** Only faults whose name contains this. */
+  /** Only faults whose name contains this, or the one whose name it is. */
   readonly only: string | undefined;
+  /** How long everything that stands still, or is away, does so, in milliseconds; by chance when undefined. */
+  readonly stillMs: number | undefined;
   /** Measure the way from node to node instead. */
   readonly latency: boolean;
   /** Messages of the measurement. */
@@ -25,6 +27,8 @@ export type ParsedOptions =
 
 /** More servers than this say more about the machine than about the servers. */
 const nodesMax = 4;
+/** Ten minutes stand for any longer time: all deadlines are over by then. */
+const stillMsMax = 600_000;
 
 const help = `Usage: bun scripts/faults.ts [options]
 
@@ -36,7 +40,8 @@ every subscriber saw; that every publish was answered in time; and that publishi
   --minutes N   how long (default 5); the round under way is finished
   --seed S      chooses faults, moments and sizes (default: by chance, and printed)
   --nodes N     servers, 2 to ${nodesMax} (default 2)
-  --only TEXT   only faults whose name contains this
+  --only TEXT   only faults whose name contains this, or is this
+  --still MS    how long what is stopped or away is so, instead of by chance (50 to 65000, long ones seldom)
   --list        print the names of the faults
   --latency     no faults: measure the way from a publish on one node to the push on the other
   --count N     messages of that measurement (default 2000)
@@ -58,6 +63,7 @@ export const parseOptions = (argv: readonly string[], names: readonly string[]):
         seed: text,
         nodes: text,
         only: text,
+        still: text,
         list: flag,
         latency: flag,
         count: text,
@@ -87,6 +93,7 @@ export const parseOptions = (argv: readonly string[], names: readonly string[]):
     seed: number("seed", 0, 2 ** 32 - 1, Math.floor(Math.random() * 2 ** 32)),
     nodes: number("nodes", 2, nodesMax, 2),
     only,
+    stillMs: values["still"] === undefined ? undefined : number("still", 1, stillMsMax, 0),
     latency: values["latency"] === true,
     count: number("count", 100, 1_000_000, 2000),
   };

@@ -3,7 +3,10 @@
 
 . "$root/scripts/lib/tarantool.sh"
 . "$root/scripts/lib/minio.sh"
+. "$root/scripts/lib/grpc-clients.sh"
 
-start_services() { ensure_tarantool && ensure_luacheck && ensure_python_connector >/dev/null && ensure_minio; }
+start_services() {
+  ensure_tarantool && ensure_luacheck && ensure_python_connector >/dev/null && ensure_minio && ensure_grpc_clients
+}
 
 stop_services() { :; }

@@ -80,7 +80,11 @@ export class WsPublisher implements Publisher {
       const count = lane.due(this.#batch, now);
       if (count === 0) break;
       const bytes = this.#frameBytes(count);
-      if (!socket.reserve(bytes + frameHeadBytesMax)) break;
+      // What is there leaves first. When all of it could leave, nothing will call back: go on at once.
+      if (!socket.reserve(bytes + frameHeadBytesMax)) {
+        socket.flush();
+        if (socket.closed || !socket.reserve(bytes + frameHeadBytesMax)) break;
+      }
       const at = writeFrameHead(socket.out, socket.outEnd, binaryOpcode, bytes);
       socket.outEnd = this.#pack(socket.out, at, count, now);
       lane.next += count;

@@ -3,7 +3,9 @@
  * through the principal's own broker, which refuses what the token does not grant: no transport checks permissions.
  * @module
  */
-import type { Broker } from "../broker/contract.ts";
+import type { Broker, Subscription } from "../broker/contract.ts";
+import type { StreamError } from "../core/errors.ts";
+import type { Subject } from "../core/subject.ts";
 
 /** One authenticated caller. */
 export interface Principal {
@@ -17,6 +19,17 @@ export interface Principal {
    * broker itself, so it costs nothing.
    */
   readonly broker: Broker;
+  /**
+   * Why this caller may not publish to the subject, or undefined when it may. `broker.publish` refuses all the same;
+   * a transport asks first only where it would otherwise take in and store a large body for nothing.
+   */
+  publishRefusal(subject: Subject): StreamError | undefined;
+  /**
+   * Takes over a running subscription that was started through another principal's broker, when one connection shows a
+   * newer token: from now on it ends with this principal's rights. One that they do not grant ends at once, with
+   * `permission_denied` to its sink.
+   */
+  adopt(subscription: Subscription): void;
 }
 
 /** Turns tokens into principals. */
@@ -26,7 +39,7 @@ export interface Authenticator {
   /**
    * Checks a token; answers at once for one that was checked before.
    * @param token the bare token, without `Bearer`
-   * @throws StreamError `unauthenticated`, `token_expired`
+   * @throws StreamError `unauthenticated`, `token_expired`, `unavailable` when the keys cannot be fetched
    */
   authenticate(token: string): Principal | Promise<Principal>;
 }

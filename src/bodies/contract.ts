@@ -53,10 +53,11 @@ export interface BodyStore {
 
   /**
    * Writes one large body as an object of its own, chunk by chunk; at most a few chunks are in memory at once. When
-   * the source throws, or the signal aborts, the partial object is removed and the error passed on.
+   * the source throws, or the signal aborts, the partial object is removed and the error passed on. A body that is in
+   * memory anyway comes whole; nobody changes it until this settles.
    */
   writeObject(
-    chunks: AsyncIterable<Uint8Array>,
+    body: AsyncIterable<Uint8Array> | Uint8Array,
     signal?: AbortSignal,
   ): Promise<{ readonly object: string; readonly length: number; readonly sha256: Uint8Array }>;
 

@@ -10,7 +10,7 @@ import { type PublishMessage, subjectBehaviour } from "../../actors/subject.ts";
 import type { BodyStore } from "../bodies/contract.ts";
 import { VerifiedBodies } from "../bodies/verified.ts";
 import { StreamError } from "../core/errors.ts";
-import { pageBodyBytesMax } from "../core/limits.ts";
+import { pageBodyBytesMax, publishMsMax } from "../core/limits.ts";
 import type { ConsumerConfig, Sequence } from "../core/message.ts";
 import type { ConsumerName, Subject } from "../core/subject.ts";
 import type {
@@ -35,6 +35,7 @@ import type {
   Subscription,
   SubscriptionSink,
 } from "./contract.ts";
+import { Deadlines } from "./deadlines.ts";
 import { Doubts } from "./doubt.ts";
 import type { FollowerTools } from "./follower.ts";
 import { Hub } from "./hub.ts";
@@ -43,7 +44,7 @@ import { Publisher } from "./publisher.ts";
 import { nextSequence, Reader } from "./reader.ts";
 import type { RecoveryTools } from "./recovery.ts";
 import { resolveStart, Subscriber } from "./subscriber.ts";
-import { Bell } from "./waiting.ts";
+import { Bell, Draining } from "./waiting.ts";
 
 const MiB = 1024 * 1024;
 /** Pause before a store that failed is asked again on behalf of a subscription. */
@@ -57,6 +58,8 @@ export interface BrokerOptions {
   readonly timers?: Timers;
   /** Unix milliseconds; only ages (`from=10m`) are counted from it. */
   readonly clock?: () => number;
+  /** Monotonic milliseconds; deadlines of publishes are counted in it. */
+  readonly elapsedMs?: () => number;
   /** Told of every failure of an actor. */
   onActorFailure?(error: unknown, restarts: number): void;
   /** Told when the store does not answer what nobody waits for: its feed, or what became of messages in doubt. */
@@ -102,9 +105,11 @@ class StreamBroker implements OwnedBroker {
   readonly #timers: Timers;
   readonly #clock: () => number;
   readonly #drained = new AbortController();
+  readonly #draining = new Draining();
 
   constructor(options: BrokerOptions) {
     const { metadata, bodies, bodyBytesMax, timers = systemTimers, clock = Date.now } = options;
+    const { elapsedMs = () => performance.now() } = options;
     this.epoch = metadata.epoch;
     this.bodyBytesMax = bodyBytesMax;
     this.#metadata = metadata;
@@ -142,6 +147,9 @@ class StreamBroker implements OwnedBroker {
       clock: () => performance.now(),
     });
     this.#publisher = new Publisher(this.#subjects, bodies, {
+      deadlines: new Deadlines(timers, elapsedMs, publishMsMax),
+      timers,
+      elapsedMs,
       bodyBytesMax,
       inFlightBytesMax: Math.max(256 * MiB, 4 * bodyBytesMax),
     });
@@ -297,6 +305,7 @@ class StreamBroker implements OwnedBroker {
   async drain(): Promise<void> {
     this.#publisher.drain();
     this.#drained.abort();
+    this.#draining.begin();
     await this.#relay?.stop();
     await this.#committer.drained();
     await this.#subjects.stop();
@@ -323,7 +332,7 @@ class StreamBroker implements OwnedBroker {
       retryMs: 100,
       retryMsMax: 2000,
       onChanges: (page) => this.#hub.changed(page),
-      onLost: (sinceMs) => void lookAgain(tools, sinceMs),
+      onLost: (after) => void lookAgain(tools, after),
       onFailure: (error) => options.onStoreFailure?.(error),
     });
   }
@@ -374,7 +383,7 @@ class StreamBroker implements OwnedBroker {
         const { page, found, dueInMs } = await look();
         const leftMs = endsAt - performance.now();
         if (found || leftMs <= 0) return page;
-        const why = await bell.wait(Math.min(leftMs, dueInMs ?? leftMs), this.#timers, this.#drained.signal, signal);
+        const why = await bell.wait(Math.min(leftMs, dueInMs ?? leftMs), this.#timers, this.#draining, signal);
         if (why === "aborted" || why === "draining") return page;
       }
     } finally {

@@ -4,6 +4,7 @@
  * committed since the last change that was seen.
  * @module
  */
+import type { SeenChanges } from "../../actors/relay.ts";
 import { pageMessagesMax } from "../core/limits.ts";
 import type { Subject, SubjectFilter } from "../core/subject.ts";
 import { type RecoveryTools, untilAnswered } from "./recovery.ts";
@@ -11,14 +12,14 @@ import { type RecoveryTools, untilAnswered } from "./recovery.ts";
 /** Subjects in one question for heads. */
 const headsMax = 1000;
 
-/** Looks until the store answered everything. Never rejects. @param sinceMs the store's time of the last change seen */
-export const lookAgain = async (tools: RecoveryTools, sinceMs: number): Promise<void> => {
+/** Looks until the store answered everything. Never rejects. @param after how far the feed was heard */
+export const lookAgain = async (tools: RecoveryTools, after: SeenChanges): Promise<void> => {
   await untilAnswered(tools, async () => {
     const { subjects, filters } = tools.hub.watched();
     for (let start = 0; start < subjects.length; start += headsMax) {
       await lookAtSubjects(tools, subjects.slice(start, start + headsMax));
     }
-    for (const filter of filters) await lookAtFilter(tools, filter, sinceMs);
+    for (const filter of filters) await lookAtFilter(tools, filter, after);
     await lookAtConsumers(tools);
   });
 };
@@ -41,14 +42,15 @@ const lookAtConsumers = async ({ metadata, hub }: RecoveryTools): Promise<void> 
 const lookAtFilter = async (
   { metadata, hub }: RecoveryTools,
   filter: SubjectFilter,
-  sinceMs: number,
+  { sinceMs, told }: SeenChanges,
 ): Promise<void> => {
   let after: string | undefined;
   for (;;) {
     const page = await metadata.subjects({ filter, after, limit: pageMessagesMax });
     for (const { subject, lastSequence } of page.subjects) {
-      const first = await metadata.sequenceAt(subject, sinceMs);
-      hub.moved(subject, first, lastSequence, true);
+      // A time alone would take what was told of in its millisecond for new.
+      const first = Math.max(await metadata.sequenceAt(subject, sinceMs), (told.get(subject) ?? 0) + 1);
+      if (first <= lastSequence) hub.moved(subject, first, lastSequence, true);
     }
     after = page.subjects.at(-1)?.subject;
     if (!page.hasMore || after === undefined) return;

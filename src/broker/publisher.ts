@@ -1,19 +1,26 @@
 /**
  * The publish verb: takes each draft's place in the order of its subject before anything is awaited, stores large
- * bodies as objects of their own, and answers every draft.
+ * bodies as objects of their own, and answers every draft, at its deadline at the latest.
  * @module
  */
+import type { Timers } from "../../actors/actor.ts";
 import type { ActorRegistry } from "../../actors/registry.ts";
 import type { PublishMessage } from "../../actors/subject.ts";
+import { Ticket } from "../../actors/ticket.ts";
 import type { BodyStore } from "../bodies/contract.ts";
 import { StreamError, toStreamError } from "../core/errors.ts";
-import { largeBodyBytesMin } from "../core/limits.ts";
+import { largeBodyBytesMin, paceBytesPerMs } from "../core/limits.ts";
 import type { BodyRef, Draft, PublishOutcome } from "../core/message.ts";
 import type { Subject } from "../core/subject.ts";
 import type { BodySource } from "./contract.ts";
+import type { Deadlines } from "./deadlines.ts";
 
 /** What the publisher works with. */
 export interface PublisherOptions {
+  readonly deadlines: Deadlines;
+  readonly timers: Timers;
+  /** Monotonic milliseconds, as the deadlines count them. */
+  readonly elapsedMs: () => number;
   readonly bodyBytesMax: number;
   /** Bytes of bodies that are in memory and not committed yet, over all subjects; past it publishes are refused. */
   readonly inFlightBytesMax: number;
@@ -28,6 +35,8 @@ interface Group {
 
 /** Publishes drafts. */
 export class Publisher {
+  /** When the last byte of a body arrived that was stored before its publish. */
+  readonly #arrivals = new WeakMap<BodyRef, number>();
   #inFlightBytes = 0;
   #draining = false;
 
@@ -60,17 +69,37 @@ export class Publisher {
 
   /** @throws StreamError `body_too_large`, `storage_full`, `unavailable` */
   async storeBody(source: BodySource, signal?: AbortSignal): Promise<BodyRef> {
-    const { object, length, sha256 } = await this.bodies.writeObject(this.#bounded(source), signal);
+    const { timers, elapsedMs, deadlines } = this.options;
+    const late = new AbortController();
+    let arrivedMs: number | undefined;
+    let timer: { cancel(): void } | undefined;
+    const arrived = (): void => {
+      arrivedMs = elapsedMs();
+      timer = timers.after(deadlines.msMax, () => late.abort(givenUp()));
+    };
+    try {
+      const signals = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
+      const ref = await this.#store(this.#bounded(source, arrived), signals);
+      if (arrivedMs !== undefined) this.#arrivals.set(ref, arrivedMs);
+      return ref;
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  async #store(body: BodySource | Uint8Array, signal?: AbortSignal): Promise<BodyRef> {
+    const { object, length, sha256 } = await this.bodies.writeObject(body, signal);
     return { object, offset: 0, length, sha256 };
   }
 
-  async *#bounded(source: BodySource): AsyncGenerator<Uint8Array> {
+  async *#bounded(source: BodySource, ended: () => void): AsyncGenerator<Uint8Array> {
     let bytes = 0;
     for await (const chunk of source) {
       bytes += chunk.length;
       if (bytes > this.options.bodyBytesMax) throw bodyTooLarge(this.options.bodyBytesMax);
       yield chunk;
     }
+    ended();
   }
 
   #publishGroups(drafts: readonly Draft[], resolve: (outcomes: readonly PublishOutcome[]) => void): void {
@@ -100,8 +129,12 @@ export class Publisher {
   #tell(subject: Subject, drafts: readonly Draft[], resolve: (outcomes: readonly PublishOutcome[]) => void): void {
     let bytes = 0;
     let large = false;
+    let arrivedMs: number | undefined;
     for (const { body } of drafts) {
-      if (!(body instanceof Uint8Array)) continue;
+      if (!(body instanceof Uint8Array)) {
+        arrivedMs ??= this.#arrivals.get(body);
+        continue;
+      }
       bytes += body.length;
       if (body.length >= largeBodyBytesMin) large = true;
     }
@@ -112,38 +145,55 @@ export class Publisher {
       return;
     }
     this.#inFlightBytes += bytes;
-    const settle = (outcomes: readonly PublishOutcome[]): void => {
-      this.#inFlightBytes -= bytes;
+    const { deadlines } = this.options;
+    const ticket = new Ticket();
+    const late = large ? new AbortController() : undefined;
+    let isAnswered = false;
+    const answer = (outcomes: readonly PublishOutcome[]): void => {
+      // What comes after the deadline changes nothing any more for the publisher; followers hear of it as of all else.
+      if (isAnswered) return;
+      isAnswered = true;
+      deadlines.end(pending);
       resolve(outcomes);
     };
-    const storing = large ? this.#storeLarge(drafts) : undefined;
+    const expire = (): void => {
+      const error = ticket.withdraw() ? givenUp() : stillUnknown();
+      answer(drafts.map(() => error));
+      late?.abort(error);
+    };
+    const pending = deadlines.start(expire, arrivedMs, large ? bytes / paceBytesPerMs : 0);
+    const settle = (outcomes: readonly PublishOutcome[]): void => {
+      this.#inFlightBytes -= bytes;
+      answer(outcomes);
+    };
+    const storing = late === undefined ? undefined : this.#storeLarge(drafts, late.signal);
     // Whoever waits for it comes later; until then a failure must not count as unhandled.
     storing?.catch(() => undefined);
     try {
-      this.subjects.tell(subject, { drafts, bytes, storing, settle }, bytes);
+      this.subjects.tell(subject, { drafts, bytes, storing, ticket, settle }, bytes);
     } catch (error) {
       settle(drafts.map(() => toStreamError(error)));
     }
   }
 
   /** The drafts with refs in place of their large bodies. */
-  async #storeLarge(drafts: readonly Draft[]): Promise<readonly Draft[]> {
+  async #storeLarge(drafts: readonly Draft[], signal: AbortSignal): Promise<readonly Draft[]> {
     return Promise.all(
       drafts.map(async (draft) => {
         const { body } = draft;
         if (!(body instanceof Uint8Array) || body.length < largeBodyBytesMin) return draft;
-        return { ...draft, body: await this.storeBody(chunksOf(body)) };
+        if (body.length > this.options.bodyBytesMax) throw bodyTooLarge(this.options.bodyBytesMax);
+        return { ...draft, body: await this.#store(body, signal) };
       }),
     );
   }
 }
 
+const givenUp = (): StreamError =>
+  new StreamError("unavailable", "The stores do not answer; the message was given up and not stored.");
+
+const stillUnknown = (): StreamError =>
+  new StreamError("outcome_unknown", "The metadata store did not answer in time; retry under the same message id.");
+
 const bodyTooLarge = (bytesMax: number): StreamError =>
   new StreamError("body_too_large", `The body is larger than ${bytesMax} bytes.`, { max_body_bytes: bytesMax });
-
-const chunkBytes = 1024 * 1024;
-
-/** Views of 1 MiB, so that hashing and writing a large body never hold the loop for long. */
-async function* chunksOf(body: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let offset = 0; offset < body.length; offset += chunkBytes) yield body.subarray(offset, offset + chunkBytes);
-}

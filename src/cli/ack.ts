@@ -5,8 +5,8 @@
 import { sequenceMax } from "../core/limits.ts";
 import { CliFailure, type Command } from "./command.ts";
 import { withConnection } from "./connection.ts";
-import { serverUrl } from "./http.ts";
 import { parseInteger } from "./options.ts";
+import { serverOf } from "./server.ts";
 
 export const ackCommand: Command = {
   name: "ack",
@@ -23,7 +23,7 @@ exactly the given messages are, or, with --through, everything up to one.`,
   run: async (given, io) => {
     const [subject, consumer] = [given.operand(0), given.operand(1)];
     const sequences = given.operands.slice(2).map((raw) => parseInteger("SEQUENCE", raw, 0, sequenceMax));
-    return withConnection(serverUrl(given, io), io, async (mts) => {
+    return withConnection(serverOf(given, io), io, async (mts) => {
       const isThrough = given.flag("through") || (await mts.consumer(subject, consumer)).ack === "all";
       const [sequence = 0, another] = sequences;
       if (isThrough && another !== undefined) {

@@ -10,6 +10,7 @@ import { infoCommand } from "./info.ts";
 import { publishCommand } from "./publish/index.ts";
 import { subjectsCommand } from "./subjects.ts";
 import { subscribeCommand } from "./subscribe.ts";
+import { tokenCommands } from "./token/index.ts";
 
 /** The server; its flags are all of its settings. */
 export const serveCommand: ProcessCommand = {
@@ -31,4 +32,24 @@ export const commands: readonly Command[] = [
   subjectsCommand,
   infoCommand,
   doctorCommand,
+  ...tokenCommands,
 ];
+
+/** A command and the words behind its name. */
+export interface FoundCommand {
+  readonly command: Command;
+  readonly words: readonly string[];
+}
+
+/** The command of a name, which may be the first word behind it too (`token create`); undefined when there is none. */
+export const findCommand = (name: string, words: readonly string[]): FoundCommand | undefined => {
+  const [second = "", ...rest] = words;
+  const pair = commands.find((command) => command.name === `${name} ${second}`);
+  if (pair !== undefined) return { command: pair, words: rest };
+  const command = commands.find((candidate) => candidate.name === name);
+  return command && { command, words };
+};
+
+/** The commands whose first word this is; empty when it is a command itself, or none. */
+export const commandsUnder = (name: string): readonly Command[] =>
+  commands.filter((command) => command.name.startsWith(`${name} `));

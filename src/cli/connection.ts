@@ -6,18 +6,25 @@
 import { connect, type Mts, type Status } from "../client/index.ts";
 import { unreachable } from "./http.ts";
 import type { Io } from "./io.ts";
+import type { ServerAccess } from "./server.ts";
 
 /** How long what is under way may take when a command has ended. */
 const closeMsMax = 2000;
 
 /**
  * Runs `work` on a connection and closes it.
- * @throws CliFailure when the server cannot be reached; MtsError; what the work throws
+ * @throws CliFailure when the server cannot be reached or the token cannot be read; MtsError; what the work throws
  */
-export const withConnection = async <T>(url: string, io: Io, work: (mts: Mts) => Promise<T>): Promise<T> => {
+export const withConnection = async <T>(
+  { url, token }: ServerAccess,
+  io: Io,
+  work: (mts: Mts) => Promise<T>,
+): Promise<T> => {
+  // A token that is not there is no reason to try again and again.
+  await token?.();
   const first = Promise.withResolvers<undefined>();
   const hear = noteLosses(io, url, first);
-  const mts = connect(url, { onStatus: hear });
+  const mts = connect(url, { token, onStatus: hear });
   const stop = (): void => first.reject(io.stop.reason);
   io.stop.addEventListener("abort", stop, { once: true });
   try {

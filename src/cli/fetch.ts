@@ -6,10 +6,10 @@ import type { Mts, Page } from "../client/index.ts";
 import { pageBodyBytesMax, pageMessagesDefault, pageMessagesMax, waitMsMax } from "../core/limits.ts";
 import { type Command, UsageError } from "./command.ts";
 import { withConnection } from "./connection.ts";
-import { serverUrl } from "./http.ts";
 import type { Io } from "./io.ts";
 import { type MessageOutput, messageOutput, outputDetails, outputOption } from "./message-output.ts";
 import type { Given } from "./options.ts";
+import { serverOf } from "./server.ts";
 import { damagedText } from "./subscribe.ts";
 
 /** A day; nobody waits longer at a prompt. */
@@ -47,10 +47,10 @@ ${outputDetails}`,
     output: outputOption,
   },
   run: async (given, io) => {
-    const url = serverUrl(given, io);
+    const server = serverOf(given, io);
     const wanted = wantedFrom(given);
     const output = messageOutput(given.text("output"), wanted.limit === 1, io);
-    return withConnection(url, io, (mts) => fetchAll(mts, wanted, output, io));
+    return withConnection(server, io, (mts) => fetchAll(mts, wanted, output, io));
   },
 };
 

@@ -3,14 +3,14 @@
  * @module
  */
 import type { Command, OptionSpec, ProcessCommand } from "./command.ts";
-import { optionsOf, urlOption } from "./options.ts";
+import { optionsOf, tokenFileOption, urlOption } from "./options.ts";
 
 /** The list of all commands. */
 export const overview = (version: string, commands: readonly (Command | ProcessCommand)[]): string =>
   [
     `MiniToolStream ${version}: publish, subscribe to and look after message streams`,
     "",
-    "Usage: minitoolstream [--url URL] COMMAND [OPTION]...",
+    "Usage: minitoolstream [--url URL] [--token-file FILE] COMMAND [OPTION]...",
     "",
     "Commands:",
     ...columns(commands.map(({ name, summary }) => [name, summary])),
@@ -18,6 +18,7 @@ export const overview = (version: string, commands: readonly (Command | ProcessC
     "Options:",
     ...columns([
       optionLine(["url", urlOption]),
+      optionLine(["token-file", tokenFileOption]),
       ["--help, -h", "print this text; after a command, its own"],
       ["--version", "print the version"],
     ]),

@@ -3,24 +3,11 @@
  * @module
  */
 import { MtsError } from "../client/index.ts";
-import { CliFailure, UsageError } from "./command.ts";
-import type { Io } from "./io.ts";
-import type { Given } from "./options.ts";
-
-const urlDefault = "http://127.0.0.1:8000";
+import { CliFailure } from "./command.ts";
+import type { ServerAccess } from "./server.ts";
 
 /** A JSON object of the server. */
 export type View = Readonly<Record<string, unknown>>;
-
-/** Where the server is: `--url`, else MINITOOLSTREAM_URL, else the default. @throws UsageError */
-export const serverUrl = (given: Given, io: Io): string => {
-  const raw = given.text("url") ?? (io.env["MINITOOLSTREAM_URL"] || urlDefault);
-  const url = URL.canParse(raw) ? new URL(raw) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new UsageError("the server's URL must look like http://127.0.0.1:8000 (--url, MINITOOLSTREAM_URL)");
-  }
-  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
-};
 
 /** One path segment. */
 export const segment = (raw: string): string => encodeURIComponent(raw);
@@ -50,10 +37,12 @@ export class BrokenOffError extends CliFailure {
 /** One server. */
 export class HttpApi {
   readonly url: string;
+  readonly #token: ServerAccess["token"];
   readonly #signal: AbortSignal;
 
-  constructor(url: string, signal: AbortSignal) {
+  constructor({ url, token }: ServerAccess, signal: AbortSignal) {
     this.url = url;
+    this.#token = token;
     this.#signal = signal;
   }
 
@@ -70,8 +59,10 @@ export class HttpApi {
   }
 
   async #send(path: string, init: RequestInit): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (this.#token !== undefined) headers.set("authorization", `Bearer ${await this.#token()}`);
     try {
-      return await fetch(`${this.url}${path}`, { ...init, signal: this.#signal, redirect: "error" });
+      return await fetch(`${this.url}${path}`, { ...init, headers, signal: this.#signal, redirect: "error" });
     } catch (thrown) {
       if (this.#signal.aborted) throw thrown;
       const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;

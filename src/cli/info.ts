@@ -2,9 +2,11 @@
  * `info`: the server, or one subject with its consumers.
  * @module
  */
+import { MtsError } from "../client/index.ts";
 import { CliFailure, type Command } from "./command.ts";
-import { HttpApi, segment, serverUrl, type View } from "./http.ts";
+import { HttpApi, segment, type View } from "./http.ts";
 import type { Io } from "./io.ts";
+import { type ServerAccess, serverOf } from "./server.ts";
 import { viewsIn } from "./subjects.ts";
 import { Table } from "./table.ts";
 
@@ -18,16 +20,17 @@ export const infoCommand: Command = {
   operands: { min: 0, max: 1 },
   options: { json: { kind: "flag", meaning: "print one JSON object" } },
   run: async (given, io) => {
-    const api = new HttpApi(serverUrl(given, io), io.stop);
+    const server = serverOf(given, io);
+    const api = new HttpApi(server, io.stop);
     const [subject] = given.operands;
     const isJson = given.flag("json");
-    return subject === undefined ? showServer(api, isJson, io) : showSubject(api, subject, isJson, io);
+    return subject === undefined ? showServer(api, server, isJson, io) : showSubject(api, subject, isJson, io);
   },
 };
 
-const showServer = async (api: HttpApi, isJson: boolean, io: Io): Promise<number> => {
+const showServer = async (api: HttpApi, server: ServerAccess, isJson: boolean, io: Io): Promise<number> => {
   const ready = await api.request("/readyz", {}, [503]);
-  const welcome = await readWelcome(api.url, io.stop);
+  const welcome = await readWelcome(server.url, await server.token?.(), io.stop);
   const view = {
     url: api.url,
     ...Object.fromEntries(Object.entries(welcome).filter(([name]) => name !== "op")),
@@ -76,10 +79,22 @@ const lines = (view: View): string => {
     .join("");
 };
 
+/** How a server ends a connection that showed no token. */
+const closeNotAuthenticated = 3501;
+
+const notAuthenticated = (code: number): MtsError =>
+  new MtsError("unauthenticated", "The server asks for a token.", false, { close_code: code });
+
+const noWebSocket = (url: string): CliFailure =>
+  new CliFailure(`${url} has no WebSocket at /v1/ws; check --url, the token and what is in between`);
+
 /** The first frame of the WebSocket, which says what the server is and what it takes. */
-const readWelcome = (url: string, stop: AbortSignal): Promise<View> =>
+const readWelcome = (url: string, token: string | undefined, stop: AbortSignal): Promise<View> =>
   new Promise((resolve, reject) => {
-    const socket = new WebSocket(`${url.replace(/^http/, "ws")}/v1/ws`, "mts.json.v1");
+    const socket = new WebSocket(`${url.replace(/^http/, "ws")}/v1/ws`, {
+      protocols: ["mts.json.v1"],
+      ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
+    });
     const end = (settle: () => void): void => {
       clearTimeout(timer);
       stop.removeEventListener("abort", stopped);
@@ -87,15 +102,15 @@ const readWelcome = (url: string, stop: AbortSignal): Promise<View> =>
       socket.close();
       settle();
     };
-    const failed = (): void =>
-      end(() => reject(new CliFailure(`${url} has no WebSocket at /v1/ws; check --url and what is in between`)));
+    const failed = ({ code }: { readonly code?: number }): void =>
+      end(() => reject(code === closeNotAuthenticated ? notAuthenticated(code) : noWebSocket(url)));
     const stopped = (): void => end(() => reject(stop.reason as Error));
-    const timer = setTimeout(failed, welcomeMsMax);
+    const timer = setTimeout(() => failed({}), welcomeMsMax);
     stop.addEventListener("abort", stopped);
     socket.onclose = failed;
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
       const welcome: unknown = typeof data === "string" ? JSON.parse(data) : undefined;
-      if (typeof welcome !== "object" || welcome === null) failed();
+      if (typeof welcome !== "object" || welcome === null) failed({});
       else end(() => resolve(welcome as View));
     };
   });

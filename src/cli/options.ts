@@ -16,10 +16,17 @@ export const urlOption: OptionSpec = {
   meaning: "the server; default http://127.0.0.1:8000, or what MINITOOLSTREAM_URL says",
 };
 
+/** Who asks. There is no option for the token itself: every user of the machine can read a running command's words. */
+export const tokenFileOption: OptionSpec = {
+  kind: "text",
+  placeholder: "FILE",
+  meaning: "file with the token, where the server asks for one; default what MTS_TOKEN says",
+};
+
 /** All options of a command, with those that every one has. */
 export const optionsOf = ({ options, isOffline }: Command): Readonly<Record<string, OptionSpec>> => ({
   ...options,
-  ...(isOffline !== true && { url: urlOption }),
+  ...(isOffline !== true && { url: urlOption, "token-file": tokenFileOption }),
   help: { kind: "flag", meaning: "print this text and end" },
 });
 
@@ -113,6 +120,7 @@ const parse = (command: Command, words: readonly string[]) => {
       kind === "flag" ? { type: "boolean" } : { type: "string", ...(kind === "texts" && { multiple: true }) };
   }
   options["help"] = { type: "boolean", short: "h" };
+  if (options["token"] === undefined && words.some((word) => /^--token(?:=|$)/.test(word))) throw tokenInWords();
   try {
     return parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
   } catch (thrown) {
@@ -121,6 +129,10 @@ const parse = (command: Command, words: readonly string[]) => {
     throw new UsageError(thrown instanceof Error ? firstSentence(thrown.message) : "the options cannot be read");
   }
 };
+
+/** The token is not repeated. */
+const tokenInWords = (): UsageError =>
+  new UsageError("there is no --token: others could read it in the list of processes; use --token-file or MTS_TOKEN");
 
 /** Node explains at length how to escape; the usage line says it better. */
 const firstSentence = (text: string): string => text.replace(/\. .*$/s, "").replace(/\n.*$/s, "");

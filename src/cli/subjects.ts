@@ -3,7 +3,8 @@
  * @module
  */
 import { CliFailure, type Command } from "./command.ts";
-import { HttpApi, serverUrl, type View } from "./http.ts";
+import { HttpApi, type View } from "./http.ts";
+import { serverOf } from "./server.ts";
 import { Table } from "./table.ts";
 
 /** Subjects asked for at a time. */
@@ -20,7 +21,7 @@ export const subjectsCommand: Command = {
   operands: { min: 0, max: 1 },
   options: { json: { kind: "flag", meaning: "print a JSON object for each subject" } },
   run: async (given, io) => {
-    const api = new HttpApi(serverUrl(given, io), io.stop);
+    const api = new HttpApi(serverOf(given, io), io.stop);
     const table = new Table(titles);
     for await (const subjects of listing(api, given.operands[0] ?? ">")) {
       const lines = given.flag("json")

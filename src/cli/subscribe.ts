@@ -5,10 +5,10 @@
 import { type Message, type Mts, MtsError } from "../client/index.ts";
 import { type Command, UsageError } from "./command.ts";
 import { withConnection } from "./connection.ts";
-import { serverUrl } from "./http.ts";
 import type { Io } from "./io.ts";
 import { type MessageOutput, messageOutput, outputDetails, outputOption } from "./message-output.ts";
 import type { Given } from "./options.ts";
+import { serverOf } from "./server.ts";
 
 const creditDefault = 1024;
 const creditMax = 65_535;
@@ -48,10 +48,10 @@ ${outputDetails}
     output: outputOption,
   },
   run: async (given, io) => {
-    const url = serverUrl(given, io);
+    const server = serverOf(given, io);
     const wanted = wantedFrom(given);
     const output = messageOutput(given.text("output"), wanted.count === 1, io);
-    return withConnection(url, io, (mts) => follow(mts, wanted, output, io));
+    return withConnection(server, io, (mts) => follow(mts, wanted, output, io));
   },
 };
 

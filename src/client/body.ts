@@ -5,6 +5,8 @@
 import { invalid } from "./errors.ts";
 import type { Body, DraftOptions } from "./options.ts";
 
+export const jsonType = "application/json";
+
 /** A message as it goes out. A string stays one: it is written as UTF-8 into the frame. */
 export interface Content {
   readonly data: string | Uint8Array;
@@ -21,12 +23,12 @@ const isWellFormed = (text: unknown): boolean => typeof text !== "string" || tex
 /** @throws MtsError `invalid_parameter` */
 export const contentOf = (body: Body, { headers }: DraftOptions): Content => {
   if (![body, ...Object.entries(headers ?? {}).flat()].every(isWellFormed)) {
-    throw invalid("body", "no lone surrogates, also not in headers.");
+    throw invalid("body", "has lone surrogates.");
   }
   if (typeof body === "string") return { data: body, headers };
   if (body instanceof ArrayBuffer) return { data: new Uint8Array(body), headers };
   if (ArrayBuffer.isView(body)) return { data: new Uint8Array(body.buffer, body.byteOffset, body.byteLength), headers };
-  if (!isJson(body)) throw invalid("body", "must be a string, bytes, or what JSON can say.");
+  if (!isJson(body)) throw invalid("body", "must be text, bytes or JSON.");
   const typed = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "content-type");
-  return { data: JSON.stringify(body), headers: typed ? headers : { ...headers, "content-type": "application/json" } };
+  return { data: JSON.stringify(body), headers: typed ? headers : { ...headers, "content-type": jsonType } };
 };

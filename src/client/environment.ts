@@ -18,7 +18,7 @@ export interface WebSocketLike {
 }
 
 /** A WebSocket class. */
-export type WebSocketConstructor = new (url: string, protocols: string) => WebSocketLike;
+export type WebSocketConstructor = new (url: string, protocols: string | string[]) => WebSocketLike;
 
 /** The part of `fetch` that is used. */
 export type FetchLike = (
@@ -62,17 +62,14 @@ const after = (ms: number, then: () => void, idle?: boolean): (() => void) => {
 export const environment = ({ webSocket, fetch: fetchGiven, environment: given }: ConnectOptions): Environment => {
   webSocket ??= (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
   if (!webSocket) {
-    throw new MtsError(
-      "no_websocket",
-      "No WebSocket here (Node has one from 22 on): give one as the option webSocket.",
-    );
+    throw new MtsError("no_websocket", "Give a WebSocket class as the option webSocket.");
   }
   return {
     webSocket,
     fetch: fetchGiven ?? ((url, init) => fetch(url, init)),
     nowMs: () => performance.now(),
     after,
-    random: () => Math.random(),
+    random: Math.random,
     uniqueName: () => crypto.getRandomValues(new Uint32Array(3)).join(""),
     ...given,
   };
@@ -91,7 +88,7 @@ export interface Endpoints {
  */
 export const endpoints = (url: string | URL): Endpoints => {
   const match = /^(?:http|ws)(s?:\/\/[^?#]+?)(?:\/v1\/ws)?\/*(?:[?#].*)?$/i.exec(String(url).trim());
-  if (match === null) throw invalid("url", "must begin with http(s):// or ws(s)://.");
+  if (match === null) throw invalid("url", "must be http(s):// or ws(s)://.");
   const base = match[1] ?? "";
   return { wsUrl: `ws${base}/v1/ws`, httpUrl: `http${base}` };
 };

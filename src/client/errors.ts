@@ -34,10 +34,11 @@ export type MtsErrorFields = Readonly<Record<string, unknown>>;
 /** The error of every call of the SDK. Decide by `code` and `retryable`; `message` is for people. */
 export class MtsError extends Error {
   override readonly name: string = "MtsError";
-  readonly code: MtsErrorCode;
+  // `declare`, here and in other classes: a field that the constructor sets need not be in the bundle twice.
+  declare readonly code: MtsErrorCode;
   /** Whether the same call may work later. */
-  readonly retryable: boolean;
-  readonly fields: MtsErrorFields;
+  declare readonly retryable: boolean;
+  declare readonly fields: MtsErrorFields;
 
   constructor(code: MtsErrorCode, message: string, retryable = false, fields: MtsErrorFields = {}, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
@@ -87,6 +88,9 @@ export const connectionLost = (cause?: unknown): MtsError =>
 /** It was sent and may be done. */
 export const outcomeUnknown = (fields?: MtsErrorFields, cause?: unknown): MtsError =>
   new MtsError("outcome_unknown", "The answer did not come.", true, fields, cause);
+
+/** Said to everybody on a connection that ends soon: it may be asked again on the next one. */
+export const isPassing = (code: unknown): boolean => code === "shutting_down" || code === "token_expired";
 
 export const protocolError = (what: string): MtsError => new MtsError("protocol_error", `The server sent ${what}.`);
 

@@ -2,11 +2,12 @@
  * What the WebSocket has no request for: listing subjects, looking after consumers, and asking why an upgrade failed.
  * @module
  */
+import { jsonType } from "./body.ts";
 import type { Environment } from "./environment.ts";
 import { connectionLost, errorFrom, type MtsError, toMtsError } from "./errors.ts";
-import type { ConsumerOptions } from "./options.ts";
+import type { ConnectOptions, ConsumerOptions } from "./options.ts";
 import { within } from "./scope.ts";
-import { type Fields, fromWire, isMap, toWire } from "./wire.ts";
+import { type Fields, fromWire, isMap, nothing, toWire } from "./wire.ts";
 
 const listedMax = 10_000;
 const requestMsMax = 30_000;
@@ -43,10 +44,25 @@ export interface SubjectHead {
 export class HttpSide {
   readonly #url: string;
   readonly #env: Environment;
+  /** Undefined where there is one token for ever, or none. */
+  readonly #ask: (() => string | Promise<string>) | undefined;
+  /** The last one. */
+  #token: string | undefined;
 
-  constructor(httpUrl: string, env: Environment) {
+  constructor(httpUrl: string, env: Environment, token: ConnectOptions["token"]) {
     this.#url = httpUrl;
     this.#env = env;
+    if (typeof token === "function") this.#ask = token;
+    else this.#token = token;
+  }
+
+  /** The next token; undefined where none is given. @throws MtsError `connection_lost` with what its function threw */
+  async token(): Promise<string | undefined> {
+    try {
+      return (this.#token = this.#ask ? await this.#ask() : this.#token);
+    } catch (error) {
+      throw connectionLost(error);
+    }
   }
 
   /** Every subject that matches. */
@@ -69,30 +85,37 @@ export class HttpSide {
    * @throws MtsError `consumer_not_found`, `consumer_exists`
    */
   async consumer(method: string, subject: string, name: string, config?: ConsumerOptions): Promise<Consumer> {
-    const path = `subjects/${encodeURIComponent(subject)}/consumers/${encodeURIComponent(name)}`;
+    const path = ["subjects", subject, "consumers", name].map(encodeURIComponent).join("/");
     const body = config && toWire(config);
     return fromWire(await this.#request(method, path, body)) as Consumer;
   }
 
   /** Why the server does not let this client in for good; undefined when another attempt may work. */
   async refusal(): Promise<MtsError | undefined> {
-    const error = await this.#request("GET", "ws").then(() => undefined, toMtsError);
+    const error = await this.#request("GET", "ws").then(nothing, toMtsError);
     return final.test(String(error?.fields["status"])) ? error : undefined;
   }
 
   #request(method: string, path: string, body?: Fields, signal?: AbortSignal): Promise<Fields> {
     return within(this.#env, { signal, timeoutMs: requestMsMax }, async (stop) => {
-      const response = await this.#env
-        .fetch(`${this.#url}/v1/${path}`, {
-          method,
-          signal: stop,
-          ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-        })
-        .catch((error: unknown) => {
-          throw stop.aborted ? (stop.reason as Error) : connectionLost(error);
-        });
+      const send = (token: string | undefined) =>
+        this.#env
+          .fetch(`${this.#url}/v1/${path}`, {
+            method,
+            signal: stop,
+            headers: {
+              ...(token && { authorization: `Bearer ${token}` }),
+              ...(body && { "content-type": jsonType }),
+            },
+            ...(body && { body: JSON.stringify(body) }),
+          })
+          .catch((error: unknown) => {
+            throw stop.aborted ? (stop.reason as Error) : connectionLost(error);
+          });
+      let response = await send(this.#token ?? (await this.token()));
+      if (response.status === 401 && this.#ask) response = await send(await this.token());
       const { status, ok } = response;
-      const answer = await response.json().catch(() => undefined);
+      const answer = await response.json().catch(nothing);
       if (ok) {
         if (isMap(answer)) return answer;
         // Cut off on its way.

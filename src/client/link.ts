@@ -4,7 +4,7 @@
  * @module
  */
 import type { Environment } from "./environment.ts";
-import { closed, EpochChangedError, MtsError, outcomeUnknown, overloaded, toMtsError } from "./errors.ts";
+import { closed, EpochChangedError, isPassing, MtsError, outcomeUnknown, overloaded, toMtsError } from "./errors.ts";
 import type { HttpSide } from "./http.ts";
 import type { CallOptions, ConnectOptions, Status } from "./options.ts";
 import { onAbort, untilAborted, within } from "./scope.ts";
@@ -30,13 +30,13 @@ export interface CallBounds extends CallOptions {
 /** The connection, whichever it is at the moment. */
 export class Link {
   /** Of the last welcome. */
-  epoch: string | undefined;
+  declare epoch: string | undefined;
   /** Why there will be no further session. */
-  end: MtsError | undefined;
+  declare end: MtsError | undefined;
   /** Hears of every new session before anybody who waits for one. */
-  onSession: ((session: Session) => void) | undefined;
+  declare onSession: ((session: Session) => void) | undefined;
   /** Hears of the end. */
-  onEnd: ((error: MtsError) => void) | undefined;
+  declare onEnd: ((error: MtsError) => void) | undefined;
   /** The last one that was begun. */
   #session: Session | undefined;
   readonly #waiting = new Set<Deferred<Session>>();
@@ -45,9 +45,9 @@ export class Link {
   #cancelRetry: (() => void) | undefined;
   #calls = 0;
   /** Of calls that do not say. */
-  readonly timeoutMs: number;
-  readonly env: Environment;
-  readonly http: HttpSide;
+  declare readonly timeoutMs: number;
+  declare readonly env: Environment;
+  declare readonly http: HttpSide;
   readonly #wsUrl: string;
   readonly #options: ConnectOptions;
 
@@ -59,9 +59,23 @@ export class Link {
     this.timeoutMs = options.timeoutMs ?? timeoutMsDefault;
   }
 
-  /** @throws what the WebSocket class throws, e.g. for `ws:` in a page that came over https */
+  /** @throws what the WebSocket class throws, e.g. for `ws:` in a page that came over https; not with a function */
   connect(): void {
-    this.#session = new Session(this.env, this.#wsUrl, this.#options, {
+    const { token } = this.#options;
+    if (typeof token !== "function") this.#begin(token);
+    else
+      this.http
+        .token()
+        .then(
+          (fresh) => this.#begin(fresh),
+          (error: unknown) => this.#retry(error),
+        )
+        .catch((error: unknown) => this.close(toMtsError(error)));
+  }
+
+  #begin(token: string | undefined): void {
+    if (this.end) return;
+    this.#session = new Session(this.env, this.#wsUrl, token, this.#options, {
       welcomed: (session) => this.#welcomed(session),
       ended: (session, code, reason) => this.#ended(session, code, reason),
     });
@@ -115,7 +129,7 @@ export class Link {
       } catch (error) {
         const { code } = toMtsError(error);
         // It says so to everybody now, and ends soon.
-        if (code === "shutting_down") await Promise.race([session.ended, untilAborted(signal)]);
+        if (isPassing(code)) await Promise.race([session.ended, untilAborted(signal)]);
         else if (code !== "connection_lost") throw error;
         else if (once) throw outcomeUnknown({}, error);
       }
@@ -149,18 +163,22 @@ export class Link {
     this.#tell({ state: "disconnected", code, reason });
     if (welcomed && this.env.nowMs() - this.#welcomedAtMs >= steadyMs) this.#attempt = 0;
     if (code >= 3500 && code < 4000) {
-      this.close(new MtsError("connection_refused", `${code} ${reason}`, false, { close_code: code }));
+      this.close(
+        new MtsError(code === 3501 ? "unauthenticated" : "connection_refused", `${code} ${reason}`, false, {
+          close_code: code,
+        }),
+      );
     } else if (welcomed) this.#retry();
     // A failed upgrade does not tell why; a plain request does.
     else void this.http.refusal().then((error) => (error ? this.close(error) : this.#retry()));
   }
 
-  #retry(): void {
+  #retry(error?: unknown): void {
     if (this.end) return;
     const attempt = ++this.#attempt;
     const delayMs = this.pauseMs(attempt);
     this.#cancelRetry = this.env.after(delayMs, () => this.connect());
-    this.#tell({ state: "reconnecting", attempt, delayMs });
+    this.#tell({ state: "reconnecting", attempt, delayMs, error });
   }
 
   /** Pause before an attempt, counted from 1: doubled each time, half of it by chance so that clients spread out. */

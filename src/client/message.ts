@@ -10,16 +10,16 @@ export type Settling = (sequence: number, delayMs?: number) => Promise<void>;
 
 /** A message. */
 export class Message {
-  readonly subject: string;
+  declare readonly subject: string;
   /** 1, 2, 3 … within the subject. */
-  readonly sequence: number;
+  declare readonly sequence: number;
   /** Unix milliseconds, given by the server when it stored the message. */
-  readonly timestamp: number;
-  readonly headers: Readonly<Record<string, string>>;
+  declare readonly timestamp: number;
+  declare readonly headers: Readonly<Record<string, string>>;
   /** The body; a view of what came with it, so copy it if you keep a small one of many. */
-  readonly data: Uint8Array;
+  declare readonly data: Uint8Array;
   /** Which delivery under the consumer's name this is; 1 without a consumer. */
-  readonly deliveries: number;
+  declare readonly deliveries: number;
   readonly #settling: Settling | undefined;
   #settled: Promise<void> | undefined;
 
@@ -59,7 +59,7 @@ export class Message {
   }
 
   #settle(delayMs?: number): Promise<void> {
-    if (!this.#settling) throw new MtsError("wrong_ack_mode", "This message came without a consumer.");
+    if (!this.#settling) throw new MtsError("wrong_ack_mode", "It came without a consumer.");
     this.#settled ??= this.#settling(this.sequence, delayMs);
     return this.#settled;
   }

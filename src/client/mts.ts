@@ -54,10 +54,10 @@ export class Mts {
 
   /** Use `connect`. */
   constructor(env: Environment, { wsUrl, httpUrl }: Endpoints, options: ConnectOptions) {
-    const link = new Link(env, wsUrl, new HttpSide(httpUrl, env), options);
+    const link = new Link(env, wsUrl, new HttpSide(httpUrl, env, options.token), options);
     // Streams that end, and acknowledgements.
-    const outstanding = new Outstanding();
-    this.#tools = { link, outstanding, settler: new Settler(link, outstanding), streams: new Set() };
+    const busy = new Outstanding();
+    this.#tools = { link, busy, settler: new Settler(link, busy), streams: new Set() };
     this.#publisher = new Publisher(link, options);
     link.connect();
   }
@@ -188,9 +188,9 @@ export class Mts {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const { link, streams, outstanding } = this.#tools;
+    const { link, streams, busy } = this.#tools;
     for (const stream of streams) stream.close();
-    const flush = (): Promise<unknown> => Promise.all([this.#publisher.outstanding.idle(), outstanding.idle()]);
+    const flush = (): Promise<unknown> => Promise.all([this.#publisher.busy.idle(), busy.idle()]);
     // What does not get through in time is told so by the end of the link.
     await link.within({ timeoutMs }, (signal) => Promise.race([flush(), untilAborted(signal)]));
     link.close();

@@ -10,8 +10,8 @@ export type Status =
   | { readonly state: "connected"; readonly epoch: string; readonly version: string; readonly node: string }
   /** `code` as the WebSocket gave it; 1006 when there was none. */
   | { readonly state: "disconnected"; readonly code: number; readonly reason: string }
-  /** `attempt` counts from 1; the next one begins after `delayMs`. */
-  | { readonly state: "reconnecting"; readonly attempt: number; readonly delayMs: number }
+  /** `attempt` counts from 1; the next one begins after `delayMs`. `error` is what `token` threw. */
+  | { readonly state: "reconnecting"; readonly attempt: number; readonly delayMs: number; readonly error?: unknown }
   /** The server has another store than before. Subscriptions are told by themselves. */
   | { readonly state: "epoch_changed"; readonly error: EpochChangedError }
   /** The end: `close()`, or a server that does not want this client (then with the error). */
@@ -19,6 +19,11 @@ export type Status =
 
 /** For `connect`. */
 export interface ConnectOptions {
+  /**
+   * Says who calls, where the server asks for it. A function is asked for every connection, and again when the server
+   * says that the token has expired: subscriptions go on with the new one. When it throws, connecting is tried again.
+   */
+  readonly token?: string | (() => string | Promise<string>) | undefined;
   /** Needed where there is no global one (Node before 22), e.g. of the `ws` package. */
   readonly webSocket?: WebSocketConstructor | undefined;
   /** In place of the global `fetch`; used to list subjects and to look after consumers. */
@@ -111,6 +116,8 @@ export interface SubscribeOptions {
    * time runs). Fewer when they are large (64 MiB in all).
    */
   readonly credit?: number | undefined;
+  /** Ends it after so many messages were taken. */
+  readonly limit?: number | undefined;
   /** `throw` (default): the iterator throws `EpochChangedError`. `restart`: it goes on from the first message. */
   readonly onEpochChange?: OnEpochChange | undefined;
   /**

@@ -37,7 +37,7 @@ export class Positions {
   raise(subject: string, next: number): void {
     this.#next.set(subject, Math.max(next, this.next(subject)));
     if (this.#next.size > subjectsMax) {
-      throw new MtsError("too_many_subjects", `One subscription keeps ${subjectsMax} positions at most.`);
+      throw new MtsError("too_many_subjects", `More than ${subjectsMax} subjects.`);
     }
   }
 }

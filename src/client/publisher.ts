@@ -6,7 +6,7 @@
  * @module
  */
 import { contentOf } from "./body.ts";
-import { aborted, errorFrom, type MtsError, outcomeUnknown, overloaded, timedOut } from "./errors.ts";
+import { aborted, errorFrom, isPassing, type MtsError, outcomeUnknown, overloaded, timedOut } from "./errors.ts";
 import type { Link } from "./link.ts";
 import type { Body, ConnectOptions, PublishOptions, Receipt } from "./options.ts";
 import { Outstanding } from "./outstanding.ts";
@@ -52,7 +52,7 @@ export class Publisher {
   readonly #inFlight = new Set<readonly Entry[]>();
   readonly #link: Link;
   /** Those not settled. */
-  readonly outstanding = new Outstanding();
+  readonly busy = new Outstanding();
   readonly #options: ConnectOptions;
   readonly #idPrefix: string;
   #ids = 0;
@@ -94,7 +94,7 @@ export class Publisher {
     const { data, headers } = contentOf(body, rest);
     const bytes = data.length + overheadBytes;
     const { queuedMax = queuedDefault, queuedBytesMax = queuedBytesDefault, messageIds = true } = this.#options;
-    const { count } = this.outstanding;
+    const { count } = this.busy;
     if (count > 0 && (count >= queuedMax || this.#bytes + bytes > queuedBytesMax)) {
       throw overloaded("publishes");
     }
@@ -117,7 +117,7 @@ export class Publisher {
       cancel();
       forget();
     };
-    this.outstanding.begin();
+    this.busy.begin();
     this.#bytes += bytes;
     this.#unsent.push(entry);
     this.#flushLater();
@@ -205,11 +205,11 @@ export class Publisher {
     this.#flush();
   }
 
-  /** Not when the server refused it because it stops: then it waits for the next connection. */
+  /** Not when the server refuses everything on this connection: then it waits for the next one. */
   #settle(entry: Entry, result: Fields): void {
     const failure = result["op"] === "error" ? result : result["error"];
     if (isMap(failure)) {
-      entry.sent = failure["code"] !== "shutting_down";
+      entry.sent = !isPassing(failure["code"]);
       if (entry.sent) this.#reject(entry, errorFrom({ ...failure, message_id: messageIdOf(entry) }));
       return;
     }
@@ -228,9 +228,8 @@ export class Publisher {
     entry.forget?.();
     this.#bytes -= entry.bytes;
     // Without a connection nobody else takes settled ones out of the line.
-    if (this.#unsent.length > 2 * this.outstanding.count + settledMax)
-      this.#unsent = this.#unsent.filter(({ done }) => !done);
-    this.outstanding.end();
+    if (this.#unsent.length > 2 * this.busy.count + settledMax) this.#unsent = this.#unsent.filter(({ done }) => !done);
+    this.busy.end();
     return true;
   }
 

@@ -4,14 +4,26 @@
  */
 import type { Environment } from "./environment.ts";
 import { aborted, timedOut } from "./errors.ts";
+import { nothing } from "./wire.ts";
+
+/** Who waits for a signal. One listener a signal: taking one of thousands off an `AbortSignal` again is slow. */
+const waiting = new WeakMap<AbortSignal, Set<() => void>>();
 
 /** Calls `then` when the signal is aborted, at once when it is already. The returned function takes that back. */
 export const onAbort = (signal: AbortSignal | undefined, then: (signal: AbortSignal) => void): (() => void) => {
-  if (!signal) return () => undefined;
+  if (!signal) return nothing;
   const listener = (): void => then(signal);
   if (signal.aborted) listener();
-  signal.addEventListener("abort", listener);
-  return () => signal.removeEventListener("abort", listener);
+  let listeners = waiting.get(signal);
+  if (!listeners) {
+    const all = new Set<() => void>();
+    waiting.set(signal, (listeners = all));
+    signal.addEventListener("abort", () => {
+      for (const each of all) each();
+    });
+  }
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 };
 
 /**

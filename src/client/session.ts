@@ -9,7 +9,7 @@ import { msgpackReader } from "./msgpack-reader.ts";
 import { msgpackWriter } from "./msgpack-writer.ts";
 import type { ConnectOptions } from "./options.ts";
 import { onAbort } from "./scope.ts";
-import { deferred, type Fields, fromWire, isMap, toWire } from "./wire.ts";
+import { deferred, type Fields, fromWire, isMap, nothing, toWire } from "./wire.ts";
 
 /** What waits for the answer to one request. */
 interface Taker {
@@ -46,6 +46,17 @@ const silentMax = 2;
 /** Stands where nobody looks before the welcome. */
 const noWelcome = {} as Welcome;
 
+/** With the token as a header where the class can send one; browsers throw at it, and take it as a subprotocol. */
+const openSocket = ({ webSocket }: Environment, url: string, token: string | undefined): WebSocketLike => {
+  if (token === undefined) return new webSocket(url, subprotocol);
+  try {
+    const withHeaders = webSocket as unknown as new (url: string, options: object) => WebSocketLike;
+    return new withHeaders(url, { protocols: [subprotocol], headers: { authorization: `Bearer ${token}` } });
+  } catch {
+    return new webSocket(url, [subprotocol, `mts.token.${token}`]);
+  }
+};
+
 /** A connection. */
 export class Session {
   welcome = noWelcome;
@@ -64,17 +75,23 @@ export class Session {
   #silent = 0;
   #cancelTimer: () => void;
 
-  constructor(env: Environment, wsUrl: string, options: ConnectOptions, events: SessionEvents) {
+  constructor(
+    env: Environment,
+    wsUrl: string,
+    token: string | undefined,
+    options: ConnectOptions,
+    events: SessionEvents,
+  ) {
     this.#env = env;
     this.#heartbeatMs = options.heartbeatMs;
     this.#events = events;
-    const socket = new env.webSocket(wsUrl, subprotocol);
+    const socket = openSocket(env, wsUrl, token);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event: { readonly data: unknown }) => this.#receive(event.data);
     socket.onclose = (event: { readonly code: number; readonly reason: string }) => this.#end(event.code, event.reason);
     // A close event follows; without a listener some WebSockets throw.
-    socket.onerror = () => undefined;
+    socket.onerror = nothing;
     this.#cancelTimer = env.after(options.connectMsMax ?? connectMsDefault, () => this.end(closeDead, "no welcome"));
   }
 

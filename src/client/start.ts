@@ -8,13 +8,13 @@ import { wireFrom } from "./wire.ts";
 
 /** A `from` that keeps its meaning while time goes on. */
 export class Start {
-  readonly isLast: boolean;
+  declare readonly isLast: boolean;
   /** The server decides at the moment of subscribing where this is; nobody can say later. */
-  readonly isMoment: boolean;
+  declare readonly isMoment: boolean;
   /** An age or a time: found by asking the server for each subject. */
-  readonly isTime: boolean;
+  declare readonly isTime: boolean;
   /** The sequence at which a subject begins that is not known otherwise. */
-  readonly sequence: number;
+  declare readonly sequence: number;
   readonly #from: number | string;
   readonly #ageMs: number | undefined;
   /** When the age was said first. */

@@ -3,7 +3,7 @@
  * until its caller or an error ends it.
  * @module
  */
-import { aborted, closed, connectionLost, EpochChangedError, errorFrom, toMtsError } from "./errors.ts";
+import { aborted, closed, connectionLost, EpochChangedError, errorFrom, isPassing, toMtsError } from "./errors.ts";
 import type { SubjectHead } from "./http.ts";
 import { Inbox } from "./inbox.ts";
 import type { Link } from "./link.ts";
@@ -22,7 +22,7 @@ export interface StreamTools {
   readonly settler: Settler;
   /** Those that run. */
   readonly streams: Set<{ close(): void }>;
-  readonly outstanding: Outstanding;
+  readonly busy: Outstanding;
 }
 
 /** The answer to a subscribe. */
@@ -33,18 +33,18 @@ export interface Subscribed {
 
 /** A stream; leaving the loop over it ends it. */
 export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
-  readonly filter: string;
-  protected readonly tools: StreamTools;
-  protected readonly link: Link;
-  protected readonly inbox: Inbox<T>;
+  declare readonly filter: string;
+  declare protected readonly tools: StreamTools;
+  declare protected readonly link: Link;
+  declare protected readonly inbox: Inbox<T>;
   /** Aborted at the end. */
-  protected readonly stop: AbortSignal;
+  declare protected readonly stop: AbortSignal;
   readonly #controller = new AbortController();
-  protected start: Start;
-  protected positions: Positions;
+  declare protected start: Start;
+  declare protected positions: Positions;
   /** Where it starts is settled; from now on it resumes. */
   protected placed = false;
-  protected epoch: string | undefined;
+  declare protected epoch: string | undefined;
   readonly #ready = deferred<undefined>();
   readonly #restarts: boolean;
 
@@ -58,7 +58,7 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
     this.inbox = new Inbox(taken);
     this.#restarts = options.onEpochChange === "restart";
     tools.streams.add(this);
-    tools.outstanding.begin();
+    tools.busy.begin();
     void this.#run(options.signal);
   }
 
@@ -113,7 +113,8 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
           await this.attach(session);
         } catch (error) {
           stop.throwIfAborted();
-          if (!toMtsError(error).retryable) throw error;
+          const { code, retryable } = toMtsError(error);
+          if (!retryable && !isPassing(code)) throw error;
         }
         // After a broken connection the link makes the pause.
         if (session.open) await this.#pause(attempt);
@@ -125,7 +126,7 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
       this.#controller.abort(error);
       forget();
       this.tools.streams.delete(this);
-      this.tools.outstanding.end();
+      this.tools.busy.end();
     }
   }
 

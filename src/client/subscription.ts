@@ -54,9 +54,11 @@ export class Subscription extends Stream<Message> {
 
   constructor(tools: StreamTools, filter: string, options: SubscribeOptions) {
     const { consumer, credit = consumer ? creditDefaultConsumer : creditDefault } = options;
+    let { limit = Infinity } = options;
     super(tools, filter, options, () => {
       this.#window.taken();
-      this.#grant();
+      if (--limit <= 0) this.close();
+      else this.#grant();
     });
     this.#window = new CreditWindow(credit);
     this.#wildcard = /[*>]/.test(filter);

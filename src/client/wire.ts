@@ -12,6 +12,9 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** `[subject, sequence, timestamp, headers, data, deliveries]` */
 export type Tuple = readonly [string, number, number, Readonly<Record<string, string>>, Uint8Array, number];
 
+/** What somebody has to be given and nobody needs. */
+export const nothing = (): undefined => undefined;
+
 export const isMap = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -48,6 +51,6 @@ export const deferred = <T>(): Deferred<T> => {
   const promise = new Promise<T>((resolve, reject) => {
     settle = { resolve, reject };
   });
-  promise.catch(() => undefined);
+  promise.catch(nothing);
   return { promise, ...settle };
 };

@@ -94,9 +94,11 @@ export class MsgpackReader {
   private int64(): number | bigint {
     const start = this.take(8);
     const high = this.bytes.readInt32BE(start);
-    return high < 0x200000 && high >= -0x200000
-      ? high * 0x100000000 + this.bytes.readUInt32BE(start + 4)
-      : this.bytes.readBigInt64BE(start);
+    if (high < 0x200000 && high >= -0x200000) {
+      const value = high * 0x100000000 + this.bytes.readUInt32BE(start + 4);
+      if (Number.isSafeInteger(value)) return value;
+    }
+    return this.bytes.readBigInt64BE(start);
   }
 
   private value(depth: number): unknown {

@@ -163,7 +163,8 @@ export class MsgpackWriter {
 
   /** @throws RangeError when the integer does not fit 64 bits */
   bigint(value: bigint): void {
-    if (value >= -(2n ** 53n) && value <= 2n ** 53n) {
+    // Strictly inside: 2^53 itself is no safe integer, `number` would make a float of it.
+    if (value > -(2n ** 53n) && value < 2n ** 53n) {
       this.number(Number(value));
       return;
     }

@@ -112,7 +112,7 @@ describe("round trips", () => {
 
   test("integers are numbers up to 2^53-1 and bigints above", () => {
     for (const value of [2 ** 53 - 1, -(2 ** 53 - 1)]) expect(decodeMsgpack(encodeMsgpack(value))).toBe(value);
-    for (const value of [2n ** 53n + 1n, 2n ** 64n - 1n, -(2n ** 63n), -(2n ** 53n) - 1n]) {
+    for (const value of [2n ** 53n, 2n ** 53n + 1n, 2n ** 64n - 1n, -(2n ** 63n), -(2n ** 53n), -(2n ** 53n) - 1n]) {
       expect(decodeMsgpack(encodeMsgpack(value))).toBe(value);
     }
     expect(() => encodeMsgpack(2n ** 64n)).toThrow(RangeError);

@@ -26,6 +26,7 @@ export const errorCodes = {
   consumer_not_found: { status: 404, title: "No such consumer", retryable: false },
   method_not_allowed: { status: 405, title: "This path has no such method", retryable: false },
   not_acceptable: { status: 406, title: "None of the accepted types can be answered", retryable: false },
+  body_too_slow: { status: 408, title: "The body came too slowly", retryable: true },
   consumer_exists: { status: 409, title: "The consumer exists with another configuration", retryable: false },
   message_expired: { status: 410, title: "The message was deleted or has expired", retryable: false },
   wrong_last_sequence: { status: 412, title: "The last sequence is another one", retryable: false },

@@ -32,6 +32,13 @@ export const pageMessagesMax = 10_000;
 export const pageMessagesDefault = 100;
 /** Bodies in one page; a single larger message still comes alone. */
 export const pageBodyBytesMax = 8 * MiB;
+/**
+ * A publish is answered within this time of its arrival, in milliseconds: long enough for two calls of a store that ran
+ * out of their own 8 seconds, short enough for clients that wait 30.
+ */
+export const publishMsMax = 20_000;
+/** The slowest line to a body store that is served, 2 MiB a second: what large bodies add to the deadlines. */
+export const paceBytesPerMs = 2 * KiB;
 /** Longest long poll, in milliseconds. */
 export const waitMsMax = 60_000;
 
@@ -61,3 +68,7 @@ export const ackWaitMsMax = 24 * 60 * 60 * 1000;
 
 /** Retention policies of one store: few enough to list in one answer. */
 export const policiesMax = 1000;
+/** Longest token in bytes: what fits the headers of a request several times over, and is read in no time. */
+export const tokenBytesMax = 8 * KiB;
+/** `client_id` of a token in characters: it goes into every line of the audit log. */
+export const clientIdCharsMax = 255;

@@ -108,3 +108,46 @@ export const filterPrefix = (filter: SubjectFilter): string => {
   const wildcard = filter.search(/[*>]/);
   return wildcard === -1 ? filter : filter.slice(0, wildcard);
 };
+
+/**
+ * Whether every subject that matches `inner` matches `outer` too. Exact but for the limits on the length of a subject:
+ * what only those would make true counts as false.
+ */
+export const filterContains = (outer: SubjectFilter, inner: SubjectFilter): boolean => {
+  const held = outer.split(".");
+  const asked = inner.split(".");
+  for (let i = 0; i < held.length; i++) {
+    const token = asked[i];
+    if (token === undefined) return false;
+    if (held[i] === ">") return true;
+    if (token === ">") return false;
+    if (held[i] !== "*" && held[i] !== token) return false;
+  }
+  return held.length === asked.length;
+};
+
+/**
+ * The filter of exactly the subjects that match both, or undefined when there can be none. Exact but for the limits
+ * on the length of a subject: what only those would make empty is still answered.
+ */
+export const filterIntersection = (a: SubjectFilter, b: SubjectFilter): SubjectFilter | undefined => {
+  const left = a.split(".");
+  const right = b.split(".");
+  const both: string[] = [];
+  for (let i = 0; i < left.length || i < right.length; i++) {
+    const x = left[i];
+    const y = right[i];
+    if (x === undefined || y === undefined) return undefined;
+    if (x === ">") return [...both, ...right.slice(i)].join(".") as SubjectFilter;
+    if (y === ">") return [...both, ...left.slice(i)].join(".") as SubjectFilter;
+    if (x !== "*" && y !== "*" && x !== y) return undefined;
+    both.push(x === "*" ? y : x);
+  }
+  return both.join(".") as SubjectFilter;
+};
+
+/** Whether a subject could match both filters. */
+export const filtersOverlap = (a: SubjectFilter, b: SubjectFilter): boolean => filterIntersection(a, b) !== undefined;
+
+/** Subjects that belong to the server begin with this. */
+export const serverSubjectPrefix = "$";

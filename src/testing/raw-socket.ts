@@ -31,11 +31,14 @@ export class RawSocket {
     });
   }
 
-  /** Connects to the host and port of a URL. */
-  static connect(url: string): Promise<RawSocket> {
+  /**
+   * Connects to the host and port of a URL.
+   * @param localAddress where it comes from; every 127.x.y.z is one of this machine's own
+   */
+  static connect(url: string, localAddress?: string): Promise<RawSocket> {
     const { hostname, port } = new URL(url);
     return new Promise((resolve, reject) => {
-      const socket = connect(Number(port), hostname);
+      const socket = connect({ host: hostname, port: Number(port), ...(localAddress && { localAddress }) });
       socket.once("error", reject);
       socket.once("connect", () => resolve(new RawSocket(socket)));
     });

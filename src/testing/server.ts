@@ -36,6 +36,8 @@ const environment = (extra: Readonly<Record<string, string>>): Record<string, st
 interface Run {
   readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly url: string;
+  /** `HOST:PORT`, empty when it serves no gRPC. */
+  readonly grpcTarget: string;
 }
 
 /** A server under test; may be stopped and started again on the same data folder. */
@@ -60,6 +62,13 @@ export class TestServer {
   /** `ws://127.0.0.1:PORT/v1/ws`. */
   get wsUrl(): string {
     return `${this.url.replace(/^http/, "ws")}/v1/ws`;
+  }
+
+  /** `127.0.0.1:PORT` of gRPC; another port after every start. */
+  get grpcTarget(): string {
+    const { grpcTarget } = this.#running();
+    if (grpcTarget === "") throw new Error("the server serves no gRPC");
+    return grpcTarget;
   }
 
   get pid(): number {
@@ -87,14 +96,14 @@ export class TestServer {
       await stderrRead;
       return code;
     });
-    const url = await Promise.race([
-      readyUrl(child.stdout),
+    const urls = await Promise.race([
+      readyUrls(child.stdout),
       ended.then((code) =>
         Promise.reject(new Error(`the server ended with ${code} before it was ready:\n${this.#stderr}`)),
       ),
     ]);
     ended.catch(() => undefined);
-    this.#run = { child, url };
+    this.#run = { child, ...urls };
   }
 
   /** Sends a signal and waits for the end of the process; answers its exit code (128 + n for signal n). */
@@ -145,20 +154,20 @@ export class TestServer {
   }
 }
 
-/** Resolves with the first `http://` line and goes on reading, so that the pipe never fills. Waits for ever otherwise. */
-const readyUrl = (stdout: ReadableStream<Uint8Array>): Promise<string> =>
+/**
+ * Resolves with the URLs once they are all there (the server writes them in one go) and goes on reading, so that the
+ * pipe never fills. Waits for ever otherwise.
+ */
+const readyUrls = (stdout: ReadableStream<Uint8Array>): Promise<Omit<Run, "child">> =>
   new Promise((resolve, reject) => {
     const read = async (): Promise<void> => {
       const decoder = new TextDecoder();
       let text = "";
-      let found = false;
       for await (const chunk of stdout) {
-        if (found) continue;
         text += decoder.decode(chunk, { stream: true });
-        const line = /^(http:\/\/\S+?)\/?\n/m.exec(text)?.[1];
-        if (line === undefined) continue;
-        found = true;
-        resolve(line);
+        const url = /^(https?:\/\/\S+?)\/?\n/m.exec(text)?.[1];
+        const grpcTarget = /^grpcs?:\/\/(\S+)\n/m.exec(text)?.[1] ?? "";
+        if (url !== undefined) resolve({ url, grpcTarget });
       }
     };
     read().catch(reject);

@@ -4,6 +4,7 @@
  */
 import { setDefaultTimeout } from "bun:test";
 import { defineStreamCases } from "./cases/index.ts";
+import { GrpcClient } from "./grpc-client.ts";
 import { HttpClient } from "./http-client.ts";
 import { useTestServer } from "./server.ts";
 import { WsClient } from "./ws-client.ts";
@@ -18,3 +19,4 @@ for (const format of ["json", "msgpack", "ndjson"] as const) {
 for (const protocol of ["mts.msgpack.v1", "mts.json.v1"] as const) {
   defineStreamCases(`WebSocket ${protocol}`, server, ({ wsUrl }) => WsClient.connect(wsUrl, protocol));
 }
+defineStreamCases("gRPC", server, async ({ grpcTarget }) => new GrpcClient(grpcTarget));

@@ -36,6 +36,15 @@ export interface SubscribeOptions {
   readonly credit?: number;
 }
 
+/** What goes with the upgrade. */
+export interface UpgradeOptions {
+  /** For the `Authorization` header. */
+  readonly token?: string;
+  /** Offered as subprotocols behind the one that is meant. */
+  readonly offered?: readonly string[];
+  readonly tls?: { readonly ca: string };
+}
+
 /** How the connection ended. */
 export interface Closed {
   readonly code: number;
@@ -48,7 +57,7 @@ interface Waiting {
 }
 
 /** Re-evaluates conditions whenever something arrives, so that tests wait for a fact and not for a time. */
-class Conditions {
+export class Conditions {
   readonly #waiting = new Set<{ holds: () => boolean; resolve: () => void; reject: (error: Error) => void }>();
   #failure: Error | undefined;
 
@@ -102,6 +111,8 @@ export class WsSubscription {
 
 /** The client. */
 export class WsClient implements StreamClient {
+  /** Resolves when the upgrade was answered, before any frame. */
+  readonly opened: Promise<void>;
   readonly closed: Promise<Closed>;
   readonly #socket: WebSocket;
   readonly #json: boolean;
@@ -118,6 +129,14 @@ export class WsClient implements StreamClient {
     this.#json = protocol === "mts.json.v1";
     const closed = Promise.withResolvers<Closed>();
     this.closed = closed.promise;
+    this.opened = new Promise((resolve, reject) => {
+      socket.onopen = () => resolve();
+      closed.promise.then(
+        ({ code }) => reject(new Error(`the connection closed with ${code}`)),
+        (error: unknown) => reject(error instanceof Error ? error : new Error(String(error))),
+      );
+    });
+    this.opened.catch(() => undefined);
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => {
       try {
@@ -133,10 +152,21 @@ export class WsClient implements StreamClient {
   }
 
   /** Connects and waits for the welcome. */
-  static async connect(wsUrl: string, protocol: WsProtocol = "mts.msgpack.v1"): Promise<WsClient> {
-    const client = new WsClient(new WebSocket(wsUrl, protocol), protocol);
+  static async connect(
+    wsUrl: string,
+    protocol: WsProtocol = "mts.msgpack.v1",
+    options: UpgradeOptions = {},
+  ): Promise<WsClient> {
+    const client = WsClient.open(wsUrl, protocol, options);
     await client.#conditions.until(() => client.#welcome !== undefined);
     return client;
+  }
+
+  /** Begins to connect. A server that asks for a token says no welcome before it has one. */
+  static open(wsUrl: string, protocol: WsProtocol, { token, offered = [], tls }: UpgradeOptions = {}): WsClient {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const init = { protocols: [protocol, ...offered], headers, ...(tls && { tls }) };
+    return new WsClient(new WebSocket(wsUrl, init), protocol);
   }
 
   /** The `welcome` frame. */

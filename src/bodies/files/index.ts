@@ -10,6 +10,7 @@
  * @module
  */
 import { join } from "node:path";
+import { chunksOf } from "../chunks.ts";
 import type { BodyStore } from "../contract.ts";
 import { DiskTurns } from "./disk-turns.ts";
 import { closedError, writing } from "./faults.ts";
@@ -57,7 +58,7 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
 
   return {
     writeSegment: (bodies) => segments.write(bodies),
-    writeObject: (chunks, signal) => objects.write(chunks, signal),
+    writeObject: (body, signal) => objects.write(body instanceof Uint8Array ? chunksOf(body) : body, signal),
     read: async (refs) => {
       if (closed) throw closedError();
       return reader.read(refs);

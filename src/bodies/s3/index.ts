@@ -81,7 +81,7 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
 
   return {
     writeSegment: (bodies) => segments.write(bodies),
-    writeObject: (chunks, signal) => objects.write(chunks, signal),
+    writeObject: (body, signal) => objects.write(body, signal),
     read: (refs) => reader.read(refs),
     stream: (ref, range) => reader.stream(ref, range),
     size: async (object) => (isSafeName(object) ? ((await admin.sizeOf(object)) ?? null) : null),

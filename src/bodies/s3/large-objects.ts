@@ -1,20 +1,19 @@
 /**
  * Writes a large body as an object of its own while its chunks come: in one PUT when it fits into a part, else as a
- * multipart upload with a few parts in memory.
+ * multipart upload with a few parts in memory. One that is in memory already is sent from where it is.
  * @module
  */
+import { chunksOf } from "../chunks.ts";
 import type { S3Admin } from "./admin.ts";
 import type { Buffers } from "./buffers.ts";
 import type { S3Connection } from "./connection.ts";
-import { closedError } from "./faults.ts";
+import { closedError, storeError } from "./faults.ts";
+import { hexOf, sha256Of } from "./hash.ts";
 import { largeObjectName } from "./names.ts";
 import type { Retry } from "./retry.ts";
-import { Slots } from "./slots.ts";
+import { SendSlots } from "./send-slots.ts";
 import { untilAborted } from "./until-aborted.ts";
 import { Upload } from "./upload.ts";
-
-/** Parts and whole bodies of all uploads on their way at once: 64 MiB, and enough for any line. */
-const sendsMax = 8;
 
 /** What the writer is made of. */
 export interface LargeObjectWriterParts {
@@ -37,7 +36,7 @@ export interface WrittenObject {
 /** Writes objects; several at once. */
 export class LargeObjectWriter {
   readonly #parts: LargeObjectWriterParts;
-  readonly #slots = new Slots(sendsMax);
+  readonly #slots = new SendSlots();
   readonly #underWay = new Set<Promise<WrittenObject>>();
   #closed = false;
 
@@ -46,9 +45,9 @@ export class LargeObjectWriter {
   }
 
   /** See `BodyStore.writeObject`. */
-  async write(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<WrittenObject> {
+  async write(body: AsyncIterable<Uint8Array> | Uint8Array, signal: AbortSignal | undefined): Promise<WrittenObject> {
     if (this.#closed) throw closedError();
-    const task = this.#write(chunks, signal);
+    const task = this.#write(body, signal);
     this.#underWay.add(task);
     try {
       return await task;
@@ -63,7 +62,34 @@ export class LargeObjectWriter {
     await Promise.allSettled(this.#underWay);
   }
 
-  async #write(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<WrittenObject> {
+  async #write(body: AsyncIterable<Uint8Array> | Uint8Array, signal: AbortSignal | undefined): Promise<WrittenObject> {
+    if (!(body instanceof Uint8Array)) return this.#writeChunks(body, signal);
+    return body.length > this.#parts.partBytes
+      ? this.#writeChunks(chunksOf(body), signal)
+      : this.#writeWhole(body, signal);
+  }
+
+  async #writeWhole(body: Uint8Array, signal: AbortSignal | undefined): Promise<WrittenObject> {
+    signal?.throwIfAborted();
+    const length = body.length;
+    const sha256 = await sha256Of(body);
+    if (length === 0) return { object: "", length, sha256 };
+    const { connection, retry, newId } = this.#parts;
+    const object = largeObjectName(newId());
+    // Sent again it is the same object.
+    const request = { method: "PUT", object, body, bodySha256: hexOf(sha256) } as const;
+    try {
+      await this.#slots.run(length, () =>
+        retry.run((attempt) => connection.send(request, attempt), { bytes: length, signal }),
+      );
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      throw storeError(thrown);
+    }
+    return { object, length, sha256 };
+  }
+
+  async #writeChunks(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<WrittenObject> {
     const object = largeObjectName(this.#parts.newId());
     const upload = new Upload({ ...this.#parts, slots: this.#slots, object, signal });
     try {

@@ -3,6 +3,7 @@
  * it was carried out twice: the reply may be lost after the work was done.
  * @module
  */
+import { paceBytesPerMs } from "../../core/limits.ts";
 import { toFault } from "./faults.ts";
 
 /** Time and chance. */
@@ -27,8 +28,6 @@ export interface RetryBounds {
 
 const firstDelayMs = 20;
 const delayMsMax = 1000;
-/** The slowest line that is served: 2 MiB a second. */
-const paceBytesPerMs = 2 * 1024;
 /** A reply that was lost without a reset shows by time only; so one attempt gets this part of the whole. */
 const attemptShare = 0.5;
 

@@ -3,26 +3,43 @@
  * @module
  */
 
-/** Lets so many in at a time; the others wait in the order they came. */
-export class Slots {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
+interface Waiting {
+  readonly weight: number;
+  readonly enter: () => void;
+}
 
-  constructor(count: number) {
-    this.#free = count;
+/** Lets so much in at a time; the others wait in the order they came. */
+export class Slots {
+  readonly #size: number;
+  #free: number;
+  readonly #waiting: Waiting[] = [];
+
+  /** @param size the weight of all that may go on at once */
+  constructor(size: number) {
+    this.#size = size;
+    this.#free = size;
   }
 
-  /** Runs the task when there is a slot. */
-  async run<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** Runs the task when there is room for its weight; one that is heavier than all goes alone. */
+  async run<T>(task: () => Promise<T>, taskWeight = 1): Promise<T> {
+    const weight = Math.min(taskWeight, this.#size);
+    // Nobody overtakes: a heavy one would wait for ever.
+    if (this.#waiting.length === 0 && this.#free >= weight) this.#free -= weight;
+    else await new Promise<void>((resolve) => this.#waiting.push({ weight, enter: resolve }));
     try {
       return await task();
     } finally {
-      // The slot goes from hand to hand: nobody may slip in between.
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
+      this.#free += weight;
+      this.#letIn();
+    }
+  }
+
+  #letIn(): void {
+    for (let next = this.#waiting[0]; next !== undefined && next.weight <= this.#free; next = this.#waiting[0]) {
+      this.#waiting.shift();
+      // Taken on behalf of the one who enters: nobody may slip in between.
+      this.#free -= next.weight;
+      next.enter();
     }
   }
 }

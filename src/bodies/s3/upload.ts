@@ -6,11 +6,11 @@ import type { S3Admin, UploadedPart } from "./admin.ts";
 import type { Buffers } from "./buffers.ts";
 import type { S3Answer, S3Connection } from "./connection.ts";
 import { S3Fault, storeError } from "./faults.ts";
-import { sha256Hex } from "./hash.ts";
+import { hexOf, sha256Hex } from "./hash.ts";
 import { PartBuffer } from "./part-buffer.ts";
 import type { Retry } from "./retry.ts";
+import type { SendSlots } from "./send-slots.ts";
 import { encodeQuery } from "./sigv4.ts";
-import type { Slots } from "./slots.ts";
 
 /** Parts of one body on their way; beside them one is being filled. */
 const partsUnderWayMax = 2;
@@ -22,7 +22,7 @@ export interface UploadParts {
   readonly connection: S3Connection;
   readonly admin: S3Admin;
   readonly retry: Retry;
-  readonly slots: Slots;
+  readonly slots: SendSlots;
   readonly buffers: Buffers;
   readonly object: string;
   readonly partBytes: number;
@@ -70,7 +70,7 @@ export class Upload {
     if (this.#uploadId !== undefined) await this.#complete(this.#uploadId);
     else if (this.#bytes > 0) {
       // Of a body that goes at once the checksum is known already.
-      await this.#step(this.#put(this.#buffer, "", Buffer.from(sha256).toString("hex")));
+      await this.#step(this.#put(this.#buffer, "", hexOf(sha256)));
     }
     return { length: this.#bytes, sha256 };
   }
@@ -127,7 +127,7 @@ export class Upload {
     // Sent again it is the same part of the same upload, or the same object.
     const request = { method: "PUT", object, query, body, bodySha256 } as const;
     const bounds = { bytes: body.length, signal: this.#signal };
-    const answer = await slots.run(() => retry.run((signal) => connection.send(request, signal), bounds));
+    const answer = await slots.run(body.length, () => retry.run((signal) => connection.send(request, signal), bounds));
     // After a failure it is left to the collector.
     buffer.giveBack();
     return answer;

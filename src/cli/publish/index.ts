@@ -5,9 +5,9 @@
 import { sequenceMax } from "../../core/limits.ts";
 import { type Command, UsageError } from "../command.ts";
 import { withConnection } from "../connection.ts";
-import { serverUrl } from "../http.ts";
 import { type Io, untilStopped } from "../io.ts";
 import type { Given } from "../options.ts";
+import { serverOf } from "../server.ts";
 import { parseHeaderOptions } from "./headers.ts";
 import { Publication } from "./publication.ts";
 import { findSources, type Source, standardInput } from "./sources.ts";
@@ -44,7 +44,7 @@ Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a f
     quiet: { kind: "flag", meaning: "print nothing for what went well" },
   },
   run: async (given, io) => {
-    const url = serverUrl(given, io);
+    const server = serverOf(given, io);
     const subject = given.operand(0);
     const headers = parseHeaderOptions(given.texts("header"));
     const messageId = given.text("message-id");
@@ -55,8 +55,8 @@ Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a f
     }
     const sources = await findSources(operands, io);
     const view = new PublishView(io, given, totalsOf(sources, given.flag("lines")));
-    return withConnection(url, io, async (mts) => {
-      const publication = new Publication({ mts, url, io, subject, headers, messageId, expectedLast, view });
+    return withConnection(server, io, async (mts) => {
+      const publication = new Publication({ mts, server, io, subject, headers, messageId, expectedLast, view });
       await untilStopped(io, publishAll(publication, sources, given.flag("lines"), view)).finally(() => view.clear());
       return 0;
     });

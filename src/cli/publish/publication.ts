@@ -5,6 +5,7 @@
 import type { Mts } from "../../client/index.ts";
 import { HttpApi } from "../http.ts";
 import type { Io } from "../io.ts";
+import type { ServerAccess } from "../server.ts";
 import { fileHeaders, httpHeaders, type MessageHeaders } from "./headers.ts";
 import { type Draft, labelled, Pipeline } from "./pipeline.ts";
 import { type Source, splitLines } from "./sources.ts";
@@ -17,7 +18,7 @@ const pipelinedBytesMax = 1024 * 1024;
 /** What a run is made of. */
 export interface PublicationParts {
   readonly mts: Mts;
-  readonly url: string;
+  readonly server: ServerAccess;
   readonly io: Io;
   readonly subject: string;
   /** Given by the caller, for every message. */
@@ -36,12 +37,12 @@ export class Publication {
 
   constructor(parts: PublicationParts) {
     this.#parts = parts;
-    const { mts, io, url, view } = parts;
+    const { mts, io, server, view } = parts;
     this.#pipeline = new Pipeline(mts, async (receipt, { path, sourceBytes }) => {
       view.moved(sourceBytes);
       await view.stored(receipt, path);
     });
-    this.#api = new HttpApi(url, io.stop);
+    this.#api = new HttpApi(server, io.stop);
   }
 
   /** Every line of the source. @throws CliFailure, MtsError */

@@ -87,11 +87,6 @@ export class Connection {
     return this.#transact(this.#begin, this.#durability, work);
   }
 
-  /** From now on changes are refused; somebody else makes them. */
-  onlyRead(): void {
-    this.#db.run("PRAGMA query_only = ON");
-  }
-
   /** Reads a page. @throws StreamError `unavailable` when that does not work */
   touch(): void {
     this.read(() => this.#touch.get());

@@ -1,13 +1,15 @@
 /**
- * Metadata in one SQLite file: WAL, one writer (on a thread of its own), every acknowledged change on stable storage. The default store; needs
+ * Metadata in one SQLite file: WAL, one writer at a time (on a thread of its own), every acknowledged change on stable storage. The default store; needs
  * nothing but a folder.
  * @module
  */
 
 import { headWarnings } from "./check.ts";
 import { Connection, toStoreError } from "./connection.ts";
+import { NearCommits } from "./near-commits.ts";
 import { upgradeSchema } from "./schema.ts";
 import { SqliteMetadata } from "./store.ts";
+import { openTables } from "./tables.ts";
 import { type StartThread, ThreadWrites } from "./thread-writes.ts";
 import { LocalWrites, type Writes } from "./writes.ts";
 
@@ -59,8 +61,8 @@ export const openSqliteMetadata = async (options: SqliteMetadataOptions): Promis
 const openWrites = async (connection: Connection, options: SqliteMetadataOptions): Promise<Writes> => {
   const { path, clock, dedupeWindowMs, pagesMax, startThread } = options;
   if (path === inMemory) return new LocalWrites(connection, clock, dedupeWindowMs);
-  connection.onlyRead();
-  return ThreadWrites.start({ path, dedupeWindowMs, pagesMax }, clock, startThread);
+  const near = new NearCommits(connection, clock, openTables(connection, dedupeWindowMs));
+  return ThreadWrites.start({ path, dedupeWindowMs, pagesMax }, near, clock, startThread);
 };
 
 /** The epoch of the store; made once. */

@@ -94,12 +94,11 @@ export const unpackEntries = ({ texts, numbers, hashes }: PackedEntries): readon
   const count = numbers.length / entryNumbers;
   let nextExtra = 0;
   for (let place = 0; place < count; place++) {
-    const [subjectPlace = 0, objectPlace = 0, offset = 0, length = 0] = numbers.subarray(
-      place * entryNumbers,
-      (place + 1) * entryNumbers,
-    );
-    const subject = subjects[subjectPlace];
-    const object = objects[objectPlace];
+    const at = place * entryNumbers;
+    const subject = subjects[numbers[at] ?? -1];
+    const object = objects[numbers[at + 1] ?? -1];
+    const offset = numbers[at + 2] ?? 0;
+    const length = numbers[at + 3] ?? 0;
     assert(subject !== undefined && object !== undefined, "Every entry names its subject and its object.");
     const sha256 = hashes.subarray(place * hashBytes, (place + 1) * hashBytes);
     const extra = extras[nextExtra]?.[0] === place ? extras[nextExtra++] : undefined;

@@ -1,5 +1,5 @@
 /**
- * The metadata store on SQLite: reads on a connection of its own on this thread, changes wherever `Writes` makes them.
+ * The metadata store on SQLite: reads on the connection of this thread, changes wherever `Writes` makes them.
  * A reader sees a transaction only after it was synced (SQLite publishes the end of the log last), so that what is not
  * durable is never shown, whichever thread it was written on.
  * @module

@@ -17,10 +17,15 @@ export interface WriterSettings {
 /** Calls whose arguments and results are cloned as they are. */
 export type PlainVerb = Exclude<keyof Writes, "commit">;
 
+/** A call with its arguments. */
+export type PlainCall = {
+  readonly [Verb in PlainVerb]: { readonly verb: Verb; readonly args: Readonly<Parameters<Writes[Verb]>> };
+}[PlainVerb];
+
 /** A call. The clock is the caller's: a test may have given it another one. */
 export type WriterCall = { readonly id: number; readonly nowMs: number } & (
   | { readonly verb: "commit"; readonly entries: PackedEntries }
-  | { readonly verb: PlainVerb; readonly args: readonly unknown[] }
+  | PlainCall
 );
 
 /** An error, as far as it can be cloned. */
@@ -37,7 +42,7 @@ export type WriterReply =
   | { readonly kind: "started" }
   | { readonly kind: "not_started"; readonly error: ErrorText }
   | { readonly kind: "failed"; readonly id: number; readonly error: ErrorText }
-  | { readonly kind: "committed"; readonly id: number; readonly outcomes: PackedOutcomes }
+  | { readonly kind: "committed"; readonly id: number; readonly outcomes: PackedOutcomes; readonly tookMs: number }
   | { readonly kind: "done"; readonly id: number; readonly result: unknown };
 
 /** Takes an error apart. */

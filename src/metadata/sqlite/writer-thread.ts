@@ -9,12 +9,39 @@ import { Connection } from "./connection.ts";
 import { packOutcomes, unpackEntries } from "./packing.ts";
 import {
   errorText,
-  type PlainVerb,
+  type PlainCall,
   type WriterCall,
   type WriterReply,
   type WriterSettings,
 } from "./thread-messages.ts";
-import { LocalWrites } from "./writes.ts";
+import { LocalWrites, type Writes } from "./writes.ts";
+
+const run = (writes: Writes, { verb, args }: PlainCall): Promise<unknown> => {
+  switch (verb) {
+    case "purge":
+      return writes.purge(...args);
+    case "putConsumer":
+      return writes.putConsumer(...args);
+    case "consumer":
+      return writes.consumer(...args);
+    case "consumers":
+      return writes.consumers(...args);
+    case "deleteConsumer":
+      return writes.deleteConsumer(...args);
+    case "pull":
+      return writes.pull(...args);
+    case "ack":
+      return writes.ack(...args);
+    case "nack":
+      return writes.nack(...args);
+    case "ready":
+      return writes.ready();
+    case "reclaimed":
+      return writes.reclaimed();
+    case "close":
+      return writes.close();
+  }
+};
 
 const serve = (port: MessagePort, { path, dedupeWindowMs, pagesMax }: WriterSettings): void => {
   /** The time of the call that is being answered; nothing asks for it after its first await. */
@@ -23,20 +50,15 @@ const serve = (port: MessagePort, { path, dedupeWindowMs, pagesMax }: WriterSett
   const say = (reply: WriterReply, handedOver: readonly ArrayBuffer[] = []): void =>
     port.postMessage(reply, [...handedOver]);
 
-  const plain = (verb: PlainVerb, args: readonly unknown[]): Promise<unknown> => {
-    // The caller's types are those of the method: both sides are made of `Writes`.
-    const method = writes[verb] as (...args: readonly unknown[]) => Promise<unknown>;
-    return method.apply(writes, [...args]);
-  };
-
   const answer = async (call: WriterCall): Promise<void> => {
     const { id } = call;
     nowMs = call.nowMs;
     try {
       if (call.verb === "commit") {
+        const startMs = performance.now();
         const outcomes = packOutcomes(await writes.commit(unpackEntries(call.entries)));
-        say({ kind: "committed", id, outcomes }, [outcomes.buffer]);
-      } else say({ kind: "done", id, result: await plain(call.verb, call.args) });
+        say({ kind: "committed", id, outcomes, tookMs: performance.now() - startMs }, [outcomes.buffer]);
+      } else say({ kind: "done", id, result: await run(writes, call) });
     } catch (thrown) {
       say({ kind: "failed", id, error: errorText(thrown) });
     }

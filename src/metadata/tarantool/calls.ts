@@ -8,7 +8,7 @@
 import { encodeMsgpack } from "../../codec/msgpack.ts";
 import { StreamError } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
-import { NoAnswerError, NotSentError, unavailable } from "./errors.ts";
+import { NoAnswerError, NotSentError, RefusedError, unavailable } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { Slots } from "./slots.ts";
 
@@ -179,6 +179,9 @@ export class Calls {
   #refusal(error: unknown): StreamError {
     if (error instanceof StreamError) return error;
     const cause = this.#parts.link.trouble;
+    if (cause instanceof RefusedError) {
+      return unavailable(`Tarantool at ${this.#parts.place} refuses the connection: ${cause.message}.`, error);
+    }
     const why = cause instanceof Error ? `: ${cause.message}` : "";
     return unavailable(`Tarantool at ${this.#parts.place} does not answer${why}.`, error);
   }

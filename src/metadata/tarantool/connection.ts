@@ -6,7 +6,7 @@
  */
 import Tarantool from "tarantool-driver";
 import { decodeMsgpack } from "../../codec/msgpack.ts";
-import { errorOfReply, NoAnswerError } from "./errors.ts";
+import { errorOfReply, NoAnswerError, RefusedError, refusalNumbers } from "./errors.ts";
 import { ReplyBuffer } from "./reply-buffer.ts";
 
 /** Where and as whom. */
@@ -21,6 +21,8 @@ export interface Address {
 export class Connection {
   readonly #driver: Tarantool;
   readonly #lost = new AbortController();
+  /** Tarantool's number of the last answer that was an error; the driver keeps only its text. */
+  #errorNumber = 0;
 
   private constructor(driver: Tarantool) {
     this.#driver = driver;
@@ -28,7 +30,7 @@ export class Connection {
 
   /**
    * Connects and authenticates.
-   * @throws Error with what the server or the network said
+   * @throws RefusedError when the server does not let the user in; Error with what the server or the network said
    */
   static async open(address: Address, connectMsMax: number): Promise<Connection> {
     const driver = new Tarantool({
@@ -58,7 +60,10 @@ export class Connection {
       return connection;
     } catch (error) {
       connection.close();
-      throw reason ?? error;
+      const cause = reason ?? error;
+      // Nothing but the user's name and password was sent.
+      if (refusalNumbers.has(connection.#errorNumber)) throw new RefusedError("wrong user or password", { cause });
+      throw cause;
     } finally {
       clearTimeout(timer);
     }
@@ -105,6 +110,7 @@ export class Connection {
     const process = this.#driver._processResponse.bind(this.#driver);
     this.#driver._processResponse = (buffer, offset) => {
       try {
+        this.#errorNumber = errorNumberOf(buffer, offset) ?? this.#errorNumber;
         process(buffer, offset);
       } catch (error) {
         this.#end(error);
@@ -128,6 +134,19 @@ export class Connection {
     this.#driver.socket?.destroy();
   }
 }
+
+/** Set in the code of an answer that is an error. */
+const errorFlag = 0x8000;
+
+/**
+ * Tarantool's error number, or undefined. The head of an answer is a map that starts with the code, in 32 bits.
+ * https://www.tarantool.io/en/doc/latest/reference/internals/box_protocol/
+ */
+const errorNumberOf = (buffer: Buffer, offset: number): number | undefined => {
+  const isHead = buffer.length - offset >= 7 && buffer[offset + 1] === 0x00 && buffer[offset + 2] === 0xce;
+  const code = isHead ? buffer.readUInt32BE(offset + 3) : 0;
+  return (code & errorFlag) === 0 ? undefined : code & (errorFlag - 1);
+};
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 

@@ -33,6 +33,17 @@ export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError";
 }
 
+/** The server is there and does not let this user in: trying again changes nothing before somebody changes something. */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+}
+
+/**
+ * Numbers of Tarantool's own errors that mean it: access denied, no such user, wrong password.
+ * https://github.com/tarantool/tarantool/blob/2.6.0/src/box/errcode.h
+ */
+export const refusalNumbers: ReadonlySet<number> = new Set([42, 45, 47]);
+
 /** The call was never sent. */
 export class NotSentError extends Error {
   override readonly name = "NotSentError";

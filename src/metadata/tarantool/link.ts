@@ -4,7 +4,7 @@
  * @module
  */
 import { type Address, Connection } from "./connection.ts";
-import { NotSentError } from "./errors.ts";
+import { NotSentError, RefusedError } from "./errors.ts";
 
 /** Pause before the second attempt to connect; doubled from attempt to attempt, shortened by chance. */
 const pauseMsMin = 20;
@@ -26,6 +26,7 @@ export class Link {
   #pause: ReturnType<typeof setTimeout> | undefined;
   #attempts = 0;
   #isClosed = false;
+  #wasOpen = false;
   #waiting = new Set<() => void>();
   #trouble: unknown;
 
@@ -46,14 +47,16 @@ export class Link {
 
   /**
    * A connection, as soon as there is one.
-   * @throws NotSentError when there is none until the time (`performance.now()`), or the link is closed
+   * @throws NotSentError when there is none until the time (`performance.now()`), or the link is closed; at once when
+   * the first attempts are refused: then it is the configuration. Later somebody may be changing a password.
    */
   async connection(untilMs: number): Promise<Connection> {
     for (;;) {
       if (this.#isClosed) throw new NotSentError("the store is closed");
       if (this.#connection !== undefined) return this.#connection;
       const msLeft = untilMs - performance.now();
-      if (msLeft <= 0) throw new NotSentError("there is no connection", { cause: this.#trouble });
+      const isRefused = !this.#wasOpen && this.#trouble instanceof RefusedError;
+      if (msLeft <= 0 || isRefused) throw new NotSentError("there is no connection", { cause: this.#trouble });
       await this.#change(msLeft);
     }
   }
@@ -95,6 +98,7 @@ export class Link {
       return;
     }
     this.#connection = connection;
+    this.#wasOpen = true;
     this.#attempts = 0;
     connection.lost.addEventListener("abort", () => this.#dropped(connection), { once: true });
     if (connection.lost.aborted) this.#dropped(connection);
@@ -113,5 +117,6 @@ export class Link {
     const pauseMs = Math.min(pauseMsMin * 2 ** this.#attempts, pauseMsMax) * (0.5 + this.#parts.random() / 2);
     this.#attempts++;
     this.#pause = setTimeout(() => this.#connect(), pauseMs);
+    if (reason instanceof RefusedError) this.#wake();
   }
 }

@@ -92,7 +92,7 @@ const faultyFileIo = (plan: FaultPlan, io: FileIo): FileIo => {
 };
 
 /** The target with some of its methods replaced; the others keep their `this`. */
-const withReplaced = <T extends object>(target: T, replaced: Partial<T>): T =>
+export const withReplaced = <T extends object>(target: T, replaced: Partial<T>): T =>
   new Proxy(target, {
     get: (_, name) => {
       if (Object.hasOwn(replaced, name)) return Reflect.get(replaced, name) as unknown;
@@ -110,9 +110,9 @@ export const faultySeams = (plan: FaultPlan): Seams => ({
         await plan.pass("bodies.segment");
         return store.writeSegment(bodies);
       },
-      async writeObject(chunks, signal) {
+      async writeObject(body, signal) {
         await plan.pass("bodies.object");
-        return store.writeObject(chunks, signal);
+        return store.writeObject(body, signal);
       },
     }),
   wrapMetadata: (store) =>

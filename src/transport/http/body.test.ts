@@ -1,15 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { batchMessagesMax } from "../../core/limits.ts";
-import { bodyChunks, parseNdjson, parseStructured, readBytes } from "./body.ts";
+import { parseNdjson, parseStructured } from "./body.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const failing = (code: string): unknown => expect.objectContaining({ code });
-
-const caught = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
 
 describe("NDJSON", () => {
   test("one value a line; empty lines and a missing last line feed do no harm", () => {
@@ -35,33 +29,3 @@ test.each([[[0xff]], [[0x22, 0xc0, 0xaf, 0x22]], [[0xef, 0xbb, 0xbf, 0x31]], [[]
     expect(() => parseStructured(new Uint8Array(raw), "json")).toThrow(failing("malformed_body"));
   },
 );
-
-describe("counting", () => {
-  const post = (body: Uint8Array | ReadableStream, headers: Record<string, string> = {}): Request =>
-    new Request("http://localhost/", { method: "POST", body, headers });
-  const stream = (chunks: number): ReadableStream =>
-    new ReadableStream({
-      start: (controller) => {
-        for (let i = 0; i < chunks; i++) controller.enqueue(bytes("abc"));
-        controller.close();
-      },
-    });
-
-  test("a body up to its limit is read, one byte more is refused", async () => {
-    expect(await readBytes(post(stream(3)), 9)).toHaveLength(9);
-    expect(await caught(readBytes(post(stream(3)), 8))).toMatchObject({ code: "body_too_large" });
-    expect(await readBytes(post(bytes("abc"), { "content-length": "3" }), 3)).toHaveLength(3);
-  });
-
-  test("a Content-Length above the limit is refused unread", async () => {
-    const request = post(bytes("abc"), { "content-length": "3" });
-    expect(await caught(readBytes(request, 2))).toMatchObject({ code: "body_too_large" });
-    expect(request.bodyUsed).toBe(false);
-  });
-
-  test("a body that breaks off is the client's fault", async () => {
-    const broken = new ReadableStream({ pull: (controller) => controller.error(new Error("reset")) });
-    const chunks = bodyChunks(post(broken), 9);
-    expect(await caught(chunks.next())).toMatchObject({ code: "malformed_request" });
-  });
-});

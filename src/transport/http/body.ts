@@ -1,6 +1,5 @@
 /**
- * Request bodies: counted while they are read, so that nothing larger than its limit is ever held, and read into
- * values for the paths that take JSON, msgpack or NDJSON.
+ * Request bodies as values, for the paths that take JSON, msgpack or NDJSON; how their bytes come in is `intake.ts`.
  * @module
  */
 import { decodeMsgpack } from "../../codec/msgpack.ts";
@@ -18,47 +17,6 @@ export const bodyTooLarge = (bytesMax: number): StreamError =>
 export const contentLength = (request: Request): number | undefined => {
   const raw = request.headers.get("content-length");
   return raw === null ? undefined : Number(raw);
-};
-
-/** A client that stops in the middle of its body is no fault of the server. */
-const cutShort = (cause: unknown): StreamError =>
-  cause instanceof StreamError ? cause : new StreamError("malformed_request", "The body ended early.", {}, cause);
-
-/**
- * The chunks of a body, counted; reading stops at the first byte too many.
- * @throws StreamError `body_too_large`, `malformed_request` (cut short)
- */
-export async function* bodyChunks(request: Request, bytesMax: number): AsyncGenerator<Uint8Array, void, undefined> {
-  if (request.body === null) return;
-  let bytes = 0;
-  try {
-    for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
-      bytes += chunk.length;
-      if (bytes > bytesMax) throw bodyTooLarge(bytesMax);
-      yield chunk;
-    }
-  } catch (thrown) {
-    throw cutShort(thrown);
-  }
-}
-
-/**
- * A whole body in memory.
- * @throws StreamError `body_too_large` (by `Content-Length` before anything is read), `malformed_request`
- */
-export const readBytes = async (request: Request, bytesMax: number): Promise<Uint8Array> => {
-  const length = contentLength(request);
-  if (length !== undefined) {
-    if (length > bytesMax) throw bodyTooLarge(bytesMax);
-    try {
-      return await request.bytes();
-    } catch (thrown) {
-      throw cutShort(thrown);
-    }
-  }
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of bodyChunks(request, bytesMax)) chunks.push(chunk);
-  return Buffer.concat(chunks);
 };
 
 const malformed = (detail: string, fields: { readonly line?: number } = {}): StreamError =>

@@ -2,6 +2,7 @@
  * Consumers: making, showing and deleting them, and fetching, peeking, acknowledging and refusing under their names.
  * @module
  */
+import type { Broker } from "../../broker/contract.ts";
 import { consumerView } from "../../codec/view.ts";
 import {
   ackPendingDefault,
@@ -16,7 +17,7 @@ import {
 import type { AckMode, ConsumerConfig, Sequence } from "../../core/message.ts";
 import { parseConsumerStart } from "../../core/start.ts";
 import { structuredForms, structuredResponse } from "./answer.ts";
-import { parseStructured, readBytes } from "./body.ts";
+import { parseStructured } from "./body.ts";
 import { ackPendingMax, consumerBodyBytesMax, deliverMax, sequencesMax } from "./consumer-limits.ts";
 import { asInteger, asIntegers, type Fields, fieldBoolean, fieldInteger, parseFields } from "./fields.ts";
 import { bodyForm, checkContentEncoding } from "./media.ts";
@@ -35,28 +36,28 @@ export const consumerRoutes = (services: HttpServices): readonly Route[] => [
     method: "GET",
     path: collection,
     offers: structuredForms,
-    handle: (call) => listConsumers(call, services),
+    handle: listConsumers,
     operation: operations.listConsumersOperation,
   },
   {
     method: "PUT",
     path: one,
     offers: structuredForms,
-    handle: (call) => putConsumer(call, services),
+    handle: putConsumer,
     operation: operations.putConsumerOperation,
   },
   {
     method: "GET",
     path: one,
     offers: structuredForms,
-    handle: (call) => showConsumer(call, services),
+    handle: showConsumer,
     operation: operations.getConsumerOperation,
   },
   {
     method: "DELETE",
     path: one,
     offers: structuredForms,
-    handle: (call) => deleteConsumer(call, services),
+    handle: deleteConsumer,
     operation: operations.deleteConsumerOperation,
   },
   {
@@ -71,44 +72,44 @@ export const consumerRoutes = (services: HttpServices): readonly Route[] => [
     path: `${one}/peek`,
     query: ["limit"],
     offers: pageForms,
-    handle: (call) => peekMessages(call, services),
+    handle: peekMessages,
     operation: operations.peekOperation,
   },
   {
     method: "POST",
     path: `${one}/ack`,
     offers: structuredForms,
-    handle: (call) => ackMessages(call, services),
+    handle: ackMessages,
     operation: operations.ackOperation,
   },
   {
     method: "POST",
     path: `${one}/nack`,
     offers: structuredForms,
-    handle: (call) => nackMessages(call, services),
+    handle: nackMessages,
     operation: operations.nackOperation,
   },
 ];
 
 /** The body as a map; without a body it is empty, and then its type does not matter. */
-const readFields = async (request: Request, known: readonly string[]): Promise<Fields> => {
+const readFields = async ({ request, intake }: HttpCall, known: readonly string[]): Promise<Fields> => {
   checkContentEncoding(request);
-  const bytes = await readBytes(request, consumerBodyBytesMax);
+  const bytes = await intake.bytes(consumerBodyBytesMax);
   if (bytes.length === 0) return {};
   const form = bodyForm(request, structuredForms) ?? "json";
   return parseFields(parseStructured(bytes, form), known);
 };
 
-const listConsumers = async (call: HttpCall, { broker }: HttpServices): Promise<Response> => {
-  const states = await broker.consumers(subjectParameter(call));
+const listConsumers = async (call: HttpCall): Promise<Response> => {
+  const states = await call.broker.consumers(subjectParameter(call));
   return structuredResponse({ consumers: states.map(consumerView) }, call.representation);
 };
 
-const putConsumer = async (call: HttpCall, { broker }: HttpServices): Promise<Response> => {
+const putConsumer = async (call: HttpCall): Promise<Response> => {
   const subject = subjectParameter(call);
   const name = consumerParameter(call);
-  const fields = await readFields(call.request, ["start", "ack", "ack_wait_ms", "max_deliver", "max_ack_pending"]);
-  const { created, state } = await broker.putConsumer(subject, name, parseConfig(fields));
+  const fields = await readFields(call, ["start", "ack", "ack_wait_ms", "max_deliver", "max_ack_pending"]);
+  const { created, state } = await call.broker.putConsumer(subject, name, parseConfig(fields));
   return structuredResponse(consumerView(state), call.representation, created ? 201 : 200);
 };
 
@@ -125,22 +126,22 @@ const parseAckMode = (raw: unknown): AckMode => {
   throw invalidParameter("ack", "ack must be all or explicit.");
 };
 
-const showConsumer = async (call: HttpCall, { broker }: HttpServices): Promise<Response> =>
+const showConsumer = async (call: HttpCall): Promise<Response> =>
   structuredResponse(
-    consumerView(await broker.consumer(subjectParameter(call), consumerParameter(call))),
+    consumerView(await call.broker.consumer(subjectParameter(call), consumerParameter(call))),
     call.representation,
   );
 
-const deleteConsumer = async (call: HttpCall, { broker }: HttpServices): Promise<Response> =>
+const deleteConsumer = async (call: HttpCall): Promise<Response> =>
   structuredResponse(
-    consumerView(await broker.deleteConsumer(subjectParameter(call), consumerParameter(call))),
+    consumerView(await call.broker.deleteConsumer(subjectParameter(call), consumerParameter(call))),
     call.representation,
   );
 
-const fetchMessages = async (call: HttpCall, { broker, keepOpen }: HttpServices): Promise<Response> => {
+const fetchMessages = async (call: HttpCall, { keepOpen }: HttpServices): Promise<Response> => {
   const subject = subjectParameter(call);
   const consumer = consumerParameter(call);
-  const fields = await readFields(call.request, ["limit", "max_bytes", "wait_ms", "auto_ack"]);
+  const fields = await readFields(call, ["limit", "max_bytes", "wait_ms", "auto_ack"]);
   const request = {
     subject,
     consumer,
@@ -150,24 +151,24 @@ const fetchMessages = async (call: HttpCall, { broker, keepOpen }: HttpServices)
     autoAck: fieldBoolean(fields, "auto_ack", false),
   };
   if (request.waitMs > 0) keepOpen(call.request);
-  return pageResponse(await broker.fetch(request, call.request.signal), call.representation, true);
+  return pageResponse(await call.broker.fetch(request, call.request.signal), call.representation, true);
 };
 
-const peekMessages = async (call: HttpCall, { broker }: HttpServices): Promise<Response> => {
+const peekMessages = async (call: HttpCall): Promise<Response> => {
   const limit = queryInteger(call.query, "limit", limitBounds, pageMessagesDefault);
-  const page = await broker.peek(subjectParameter(call), consumerParameter(call), limit);
+  const page = await call.broker.peek(subjectParameter(call), consumerParameter(call), limit);
   return pageResponse(page, call.representation, true);
 };
 
-const ackMessages = async (call: HttpCall, { broker }: HttpServices): Promise<Response> => {
+const ackMessages = async (call: HttpCall): Promise<Response> => {
   const subject = subjectParameter(call);
   const name = consumerParameter(call);
-  const settled = parseSettled(await readFields(call.request, ["sequence", "sequences"]));
-  const { ackedThrough, moved } = await broker.ack(subject, name, settled);
+  const settled = parseSettled(await readFields(call, ["sequence", "sequences"]));
+  const { ackedThrough, moved } = await call.broker.ack(subject, name, settled);
   return structuredResponse({ acked_through: ackedThrough, moved }, call.representation);
 };
 
-const parseSettled = ({ sequence, sequences }: Fields): Parameters<HttpServices["broker"]["ack"]>[2] => {
+const parseSettled = ({ sequence, sequences }: Fields): Parameters<Broker["ack"]>[2] => {
   if ((sequence === undefined) === (sequences === undefined)) {
     throw invalidParameter("sequence", "Give either sequence or sequences.");
   }
@@ -179,12 +180,12 @@ const parseSettled = ({ sequence, sequences }: Fields): Parameters<HttpServices[
 const parseSequences = (raw: unknown): readonly Sequence[] =>
   asIntegers("sequences", raw, { min: 1, max: sequenceMax }, sequencesMax);
 
-const nackMessages = async (call: HttpCall, { broker }: HttpServices): Promise<Response> => {
+const nackMessages = async (call: HttpCall): Promise<Response> => {
   const subject = subjectParameter(call);
   const name = consumerParameter(call);
-  const fields = await readFields(call.request, ["sequences", "delay_ms"]);
+  const fields = await readFields(call, ["sequences", "delay_ms"]);
   const sequences = parseSequences(fields["sequences"]);
   const delayMs = fieldInteger(fields, "delay_ms", { min: 0, max: ackWaitMsMax }, 0);
-  const { redeliver } = await broker.nack(subject, name, sequences, delayMs);
+  const { redeliver } = await call.broker.nack(subject, name, sequences, delayMs);
   return structuredResponse({ redeliver }, call.representation);
 };

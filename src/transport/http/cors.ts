@@ -2,7 +2,7 @@
  * CORS (Fetch standard, 3.2) for pages of the allowed origins; the origin itself was checked before.
  * @module
  */
-import { crossOrigin } from "../../codec/origin.ts";
+import { corsHeaders, crossOrigin } from "../../codec/origin.ts";
 import type { Route } from "./route.ts";
 
 const preflightSeconds = 600;
@@ -17,7 +17,8 @@ export const preflightResponse = (request: Request, routes: readonly Route[]): R
     headers: {
       "access-control-allow-methods": [...methods].join(", "),
       "access-control-max-age": String(preflightSeconds),
-      // Any X-Meta-NAME may be sent, so the names cannot be listed beforehand.
+      // Any X-Meta-NAME may be sent, so the names cannot be listed beforehand; Authorization must be named, `*` would
+      // not cover it.
       ...(wanted === null ? {} : { "access-control-allow-headers": wanted }),
     },
   });
@@ -25,15 +26,14 @@ export const preflightResponse = (request: Request, routes: readonly Route[]): R
 
 /** Lets the page of another, allowed origin see the answer; others get it as it is. */
 export const withCors = (request: Request, answer: Response | Promise<Response>): Response | Promise<Response> => {
-  const origin = crossOrigin(request);
-  if (origin === undefined) return answer;
-  return answer instanceof Promise ? answer.then((response) => expose(response, origin)) : expose(answer, origin);
+  if (crossOrigin(request) === undefined) return answer;
+  return answer instanceof Promise ? answer.then((response) => expose(response, request)) : expose(answer, request);
 };
 
-const expose = (response: Response, origin: string): Response => {
-  response.headers.set("access-control-allow-origin", origin);
-  response.headers.append("vary", "Origin");
-  // `*` would not do for Authorization, but nothing here needs credentials.
-  response.headers.set("access-control-expose-headers", "*");
+const expose = (response: Response, request: Request): Response => {
+  for (const [name, value] of Object.entries(corsHeaders(request))) {
+    if (name === "vary") response.headers.append(name, value);
+    else response.headers.set(name, value);
+  }
   return response;
 };

@@ -4,15 +4,20 @@
  * @module
  */
 import { Elysia } from "elysia";
+import type { Authenticator } from "../../auth/contract.ts";
 import type { Broker } from "../../broker/contract.ts";
+import { tokenInAddress } from "../../codec/bearer.ts";
 import { checkOrigin } from "../../codec/origin.ts";
+import type { ByteBudget } from "../../core/admission.ts";
 import { StreamError } from "../../core/errors.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { consumerRoutes } from "./consumers.ts";
 import { preflightResponse, withCors } from "./cors.ts";
+import { Crowd } from "./crowd.ts";
 import { messageRoutes } from "./message.ts";
 import { openApiDocument } from "./openapi/document.ts";
 import { opsRoutes } from "./ops.ts";
+import { Pace } from "./pace.ts";
 import { problemResponse } from "./problem.ts";
 import { publishRoutes } from "./publish.ts";
 import { readRoutes } from "./read.ts";
@@ -27,7 +32,9 @@ export type { HttpClock } from "./tails.ts";
 
 /** What the transport is made of. */
 export interface HttpAppOptions {
-  readonly broker: Broker;
+  /** Asked whether it is ready; everything else goes through the callers' principals. */
+  readonly broker: Pick<Broker, "readiness">;
+  readonly authenticator: Authenticator;
   /** Browser origins let in beside the server's own; `*` alone lets all in. */
   readonly allowedOrigins: readonly string[];
   /** Version of the server, as the OpenAPI document shows it. */
@@ -36,6 +43,10 @@ export interface HttpAppOptions {
   /** The metrics page in the text format of Prometheus. */
   readonly metrics: () => string | Promise<string>;
   readonly clock?: HttpClock;
+  /** Bytes of requests under way, shared with the other transports. */
+  readonly budget: ByteBudget;
+  /** Requests of one address that are not answered yet, live tails included; 0 is no limit. */
+  readonly requestsPerAddressMax: number;
 }
 
 /** What the transport asks of the server that listens. */
@@ -43,7 +54,7 @@ export interface HttpServer {
   /** Idle timeout of a request's connection in seconds; 0 = none. */
   timeout(request: Request, seconds: number): void;
   /** Address of the client; null once the request was answered to its last byte, or the client has gone. */
-  requestIP(request: Request): object | null;
+  requestIP(request: Request): { readonly address: string } | null;
 }
 
 /** The running transport. */
@@ -57,8 +68,9 @@ export interface HttpApp {
 /** Makes the transport. */
 export const createHttpApp = (options: HttpAppOptions): HttpApp => {
   const clock = options.clock ?? systemClock;
-  const tails = new TailSet(clock);
   let listening: HttpServer | undefined;
+  const crowd = new Crowd(options.requestsPerAddressMax, (request) => listening?.requestIP(request)?.address);
+  const tails = new TailSet(clock, (request) => crowd.leave(request));
   const services: HttpServices = {
     broker: options.broker,
     metrics: options.metrics,
@@ -66,31 +78,40 @@ export const createHttpApp = (options: HttpAppOptions): HttpApp => {
     budget: new BodyBudget(clock, (request) => listening?.requestIP(request) === null),
     keepOpen: (request) => listening?.timeout(request, 0),
   };
-  const routes = allRoutes(services, options.version);
+  const routes = allRoutes(services, options);
   const router = new Elysia({ strictPath: true, normalize: false });
-  mountRoutes(router, routes, options.log);
+  mountRoutes(router, routes, options.authenticator, options.log, { budget: options.budget, pace: new Pace(clock) });
   return {
     fetch: (request, server) => {
       listening = server;
-      return guarded(request, options.allowedOrigins, routes, (passed) => router.fetch(passed));
+      if (!crowd.enter(request)) return tooManyRequests();
+      const answer = guarded(request, options.allowedOrigins, routes, (passed) => router.fetch(passed));
+      if (answer instanceof Promise) return answer.finally(() => tails.has(request) || crowd.leave(request));
+      crowd.leave(request);
+      return answer;
     },
     close: () => tails.close(),
   };
 };
 
-const allRoutes = (services: HttpServices, version: string): readonly Route[] => {
+const allRoutes = (services: HttpServices, { version, authenticator }: HttpAppOptions): readonly Route[] => {
   let document: Promise<string> | undefined;
   const routes: readonly Route[] = [
-    ...publishRoutes(services),
+    ...publishRoutes(),
     ...readRoutes(services),
     ...messageRoutes(services),
-    ...subjectRoutes(services),
+    ...subjectRoutes(),
     ...consumerRoutes(services),
     ...opsRoutes(services),
-    ...swaggerRoutes(() => (document ??= openApiDocument(routes, version))),
+    ...swaggerRoutes(() => (document ??= openApiDocument(routes, version, authenticator.anonymous === undefined))),
   ];
   return routes;
 };
+
+const tooManyRequests = (): Response =>
+  problemResponse(
+    new StreamError("too_many_connections", "This address has too many requests under way; wait for their answers."),
+  );
 
 /** Lets own and allowed origins pass, and answers browsers' questions before requests from other origins. */
 const guarded = (
@@ -103,7 +124,7 @@ const guarded = (
   if (!request.url.startsWith("http")) {
     return problemResponse(new StreamError("malformed_request", "The request needs one valid Host header."));
   }
-  const refused = checkOrigin(request, allowedOrigins);
+  const refused = checkOrigin(request, allowedOrigins) ?? tokenInAddress(request.url);
   if (refused !== undefined) return problemResponse(refused);
   const preflight = preflightResponse(request, routes);
   return withCors(request, preflight ?? answer(request));

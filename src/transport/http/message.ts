@@ -17,13 +17,13 @@ import { ifRangeHolds, noneMatchHits, parseRange } from "./range.ts";
 import { type HttpCall, type HttpServices, pathParameter, type Route, subjectParameter } from "./route.ts";
 
 /** The route of one message. */
-export const messageRoutes = ({ broker, budget }: HttpServices): readonly Route[] => [
+export const messageRoutes = ({ budget }: HttpServices): readonly Route[] => [
   {
     method: "GET",
     path: "/v1/subjects/:subject/messages/:sequence",
     handle: async (call) => {
       const subject = subjectParameter(call);
-      return messageResponse(call.request, await broker.message(subject, sequenceParameter(call)), budget);
+      return messageResponse(call.request, await call.broker.message(subject, sequenceParameter(call)), budget);
     },
     operation: messageOperation,
     headOperation: messageHeadOperation,

@@ -11,12 +11,14 @@ export const opsRoutes = ({ broker, metrics }: HttpServices): readonly Route[] =
   {
     method: "GET",
     path: "/healthz",
+    open: true,
     handle: () => structuredResponse({ status: "ok" }, "json"),
     operation: healthOperation,
   },
   {
     method: "GET",
     path: "/readyz",
+    open: true,
     handle: async () => {
       const dependencies = await broker.readiness();
       const ready = Object.values(dependencies).every((dependency) => dependency.ready);

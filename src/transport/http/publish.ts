@@ -10,21 +10,13 @@ import { assert, StreamError, toStreamError } from "../../core/errors.ts";
 import { batchMessagesMax, frameBytesMax, largeBodyBytesMin, sequenceMax } from "../../core/limits.ts";
 import type { BodyRef, Draft, PublishOutcome } from "../../core/message.ts";
 import { structuredForms, structuredResponse } from "./answer.ts";
-import {
-  bodyChunks,
-  bodyTooLarge,
-  contentLength,
-  parseNdjson,
-  parseStructured,
-  readBytes,
-  tooManyMessages,
-} from "./body.ts";
+import { bodyTooLarge, contentLength, parseNdjson, parseStructured, tooManyMessages } from "./body.ts";
 import { parseFields } from "./fields.ts";
 import { decodeHeaderValue, messageHeaders } from "./header.ts";
 import { bodyForm, checkContentEncoding, unsupportedType } from "./media.ts";
 import { publishBatchOperation, publishOperation } from "./openapi/publish.ts";
 import { invalidParameter, parseInteger } from "./query.ts";
-import { type HttpCall, type HttpServices, type Route, subjectParameter } from "./route.ts";
+import { type HttpCall, type Route, subjectParameter } from "./route.ts";
 
 /**
  * A batch body may be as large as the largest frame, and 16 MiB in any case: where an operator allows small bodies only,
@@ -35,31 +27,31 @@ const batchBytesMax = (bodyBytesMax: number): number => Math.max(frameBytesMax(b
 const batchForms = ["json", "msgpack", "ndjson"] as const;
 
 /** The routes that publish. */
-export const publishRoutes = ({ broker }: HttpServices): readonly Route[] => [
+export const publishRoutes = (): readonly Route[] => [
   {
     method: "POST",
     path: "/v1/subjects/:subject/messages",
     offers: structuredForms,
-    handle: (call) => publishOne(call, broker),
+    handle: publishOne,
     operation: publishOperation,
   },
   {
     method: "POST",
     path: "/v1/messages",
     offers: structuredForms,
-    handle: (call) => publishBatch(call, broker),
+    handle: publishBatch,
     operation: publishBatchOperation,
   },
 ];
 
-const publishOne = async (call: HttpCall, broker: Broker): Promise<Response> => {
-  const { request, representation } = call;
+const publishOne = async (call: HttpCall): Promise<Response> => {
+  const { request, representation, broker, caller } = call;
   const subject = subjectParameter(call);
   checkContentEncoding(request);
   const headers = messageHeaders(request.headers);
   const messageId = idempotencyKey(request);
   const expectedLastSequence = expectedSequence(request);
-  const body = await readMessageBody(request, broker);
+  const body = await readMessageBody(call, () => caller.publishRefusal(subject));
   const [outcome] = await broker.publish([{ subject, headers, body, messageId, expectedLastSequence }]);
   assert(outcome !== undefined, "one outcome a draft");
   if (outcome instanceof StreamError) throw outcome;
@@ -86,13 +78,21 @@ const expectedSequence = (request: Request): number | undefined => {
   return raw === null ? undefined : parseInteger("Expected-Last-Sequence", raw, { min: 0, max: sequenceMax });
 };
 
-/** Small bodies in memory, large ones into the store as they come; the length may only show while reading. */
-const readMessageBody = async (request: Request, broker: Broker): Promise<Uint8Array | BodyRef> => {
+/**
+ * Small bodies in memory, large ones into the store as they come; the length may only show while reading.
+ * @param refusal why a large one need not be taken in at all
+ */
+const readMessageBody = async (
+  { request, broker, intake }: HttpCall,
+  refusal: () => StreamError | undefined,
+): Promise<Uint8Array | BodyRef> => {
   const { bodyBytesMax } = broker;
   const length = contentLength(request);
   if (length !== undefined && length > bodyBytesMax) throw bodyTooLarge(bodyBytesMax);
-  if (length !== undefined && length < largeBodyBytesMin) return readBytes(request, bodyBytesMax);
-  const chunks = bodyChunks(request, bodyBytesMax);
+  if (length !== undefined && length < largeBodyBytesMin) return intake.bytes(bodyBytesMax);
+  const refused = refusal();
+  if (refused !== undefined) throw refused;
+  const chunks = intake.chunks(bodyBytesMax);
   const { head, ended } = await readHead(chunks);
   return ended ? Buffer.concat(head) : broker.storeBody(rejoin(head, chunks), request.signal);
 };
@@ -114,11 +114,11 @@ async function* rejoin(head: Uint8Array[], rest: AsyncIterable<Uint8Array>): Asy
   yield* rest;
 }
 
-const publishBatch = async ({ request, representation }: HttpCall, broker: Broker): Promise<Response> => {
+const publishBatch = async ({ request, representation, broker, intake }: HttpCall): Promise<Response> => {
   checkContentEncoding(request);
   const form = bodyForm(request, batchForms);
   if (form === undefined) throw unsupportedType(batchForms);
-  const bytes = await readBytes(request, batchBytesMax(broker.bodyBytesMax));
+  const bytes = await intake.bytes(batchBytesMax(broker.bodyBytesMax));
   const entries = form === "ndjson" ? parseNdjson(bytes) : batchEntries(parseStructured(bytes, form));
   const outcomes = await publishEntries(entries, broker);
   return structuredResponse({ results: outcomes.map(outcomeView) }, representation);

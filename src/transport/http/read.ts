@@ -3,7 +3,7 @@
  * @module
  */
 
-import type { Broker, ReadRequest } from "../../broker/contract.ts";
+import type { ReadRequest } from "../../broker/contract.ts";
 import { envelopeView } from "../../codec/view.ts";
 import { pageBodyBytesMax, pageMessagesDefault, pageMessagesMax, sequenceMax, waitMsMax } from "../../core/limits.ts";
 import { parseStartPosition, type StartPosition } from "../../core/start.ts";
@@ -36,19 +36,19 @@ const readRequest = (call: HttpCall): ReadRequest => ({
   waitMs: queryInteger(call.query, "wait_ms", { min: 0, max: waitMsMax }, 0),
 });
 
-const readPage = async (call: HttpCall, { broker, keepOpen }: HttpServices): Promise<Response> => {
+const readPage = async (call: HttpCall, { keepOpen }: HttpServices): Promise<Response> => {
   const request = readRequest(call);
   // It belongs to tails, but a wrong one is wrong everywhere.
   resumeAt(call.request);
   const headersOnly = queryBoolean(call.query, "headers_only");
   if (request.waitMs > 0) keepOpen(call.request);
   const signal = request.waitMs > 0 ? call.request.signal : undefined;
-  if (headersOnly) return readEnvelopes(call, broker, request, signal);
-  return pageResponse(await broker.read(request, signal), call.representation, false);
+  if (headersOnly) return readEnvelopes(call, request, signal);
+  return pageResponse(await call.broker.read(request, signal), call.representation, false);
 };
 
-const readEnvelopes = async (call: HttpCall, broker: Broker, request: ReadRequest, signal: AbortSignal | undefined) => {
-  const page = await broker.readEnvelopes(request, signal);
+const readEnvelopes = async (call: HttpCall, request: ReadRequest, signal: AbortSignal | undefined) => {
+  const page = await call.broker.readEnvelopes(request, signal);
   return viewsResponse(page, page.envelopes.map(envelopeView), [], call.representation);
 };
 
@@ -56,7 +56,7 @@ const openTail = async (call: HttpCall, services: HttpServices): Promise<Respons
   // The parameters of a page are checked but play no part: a tail waits by itself and has no size.
   const { subject } = readRequest(call);
   services.keepOpen(call.request);
-  return tailResponse(services, call.request, {
+  return tailResponse(services.tails, call, {
     subject,
     from: resumeAt(call.request) ?? parseStartPosition(call.query.get("from") ?? "new"),
     messagesMax: queryInteger(call.query, "limit", limitBounds, Infinity),

@@ -2,11 +2,13 @@
  * What a route is: a row of the table from which the router, `Allow` and the OpenAPI document are made.
  * @module
  */
+import type { Principal } from "../../auth/contract.ts";
 import type { Broker } from "../../broker/contract.ts";
 import { StreamError } from "../../core/errors.ts";
 import { type ConsumerName, parseConsumerName, parseSubject, type Subject } from "../../core/subject.ts";
 import type { Representation } from "./accept.ts";
 import type { BodyBudget } from "./body-budget.ts";
+import type { Intake } from "./intake.ts";
 import type { Operation } from "./openapi/operation.ts";
 import type { Query } from "./query.ts";
 import type { TailSet } from "./tails.ts";
@@ -18,7 +20,8 @@ export interface HttpLog {
 
 /** What the handlers share. */
 export interface HttpServices {
-  readonly broker: Broker;
+  /** The stream itself, past all permissions; handlers use the one of their call. */
+  readonly broker: Pick<Broker, "readiness">;
   readonly tails: TailSet;
   readonly budget: BodyBudget;
   /** The metrics page in the text format of Prometheus. */
@@ -27,8 +30,8 @@ export interface HttpServices {
   readonly keepOpen: (request: Request) => void;
 }
 
-/** One request on its way through a handler. */
-export interface HttpCall {
+/** One request on its way through a handler that answers everybody. */
+export interface OpenCall {
   readonly request: Request;
   /** Path parameters, percent-decoded once; null where the encoding was malformed. */
   readonly params: Readonly<Record<string, string | null>>;
@@ -37,8 +40,32 @@ export interface HttpCall {
   readonly representation: Representation;
 }
 
+/** One request of a caller who is known. */
+export interface HttpCall extends OpenCall {
+  /** Its body. */
+  readonly intake: Intake;
+  readonly caller: Principal;
+  /** The stream as the caller may use it. */
+  readonly broker: Broker;
+}
+
 /** One row of the table. */
-export interface Route {
+export type Route = OpenRoute | CallerRoute;
+
+/** A row that answers everybody, also where tokens are asked for: nothing that is stored shows in it. */
+interface OpenRoute extends RouteHead {
+  readonly open: true;
+  readonly handle: (call: OpenCall) => Response | Promise<Response>;
+}
+
+/** A row that wants to know who calls. */
+interface CallerRoute extends RouteHead {
+  readonly open?: undefined;
+  readonly handle: (call: HttpCall) => Response | Promise<Response>;
+}
+
+/** What all rows have. */
+interface RouteHead {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Path in the router's form, `:name` for a parameter. */
   readonly path: string;
@@ -46,7 +73,6 @@ export interface Route {
   readonly query?: readonly string[];
   /** Forms in which it answers, the default first; left out where `Accept` plays no part. */
   readonly offers?: readonly [Representation, ...Representation[]];
-  readonly handle: (call: HttpCall) => Response | Promise<Response>;
   /** Its entry in the OpenAPI document; left out for pages. */
   readonly operation?: Operation;
   /** The entry of HEAD, where HEAD is more than a GET without its body. */
@@ -54,7 +80,7 @@ export interface Route {
 }
 
 /** A path parameter. @throws StreamError `malformed_request` when its percent-encoding is not UTF-8 */
-export const pathParameter = (call: HttpCall, name: string): string => {
+export const pathParameter = (call: OpenCall, name: string): string => {
   const value = call.params[name];
   if (typeof value === "string") return value;
   throw new StreamError("malformed_request", `The ${name} in the path has a percent-encoding that is not UTF-8.`, {
@@ -63,7 +89,7 @@ export const pathParameter = (call: HttpCall, name: string): string => {
 };
 
 /** @throws StreamError `malformed_request`, `invalid_subject` */
-export const subjectParameter = (call: HttpCall): Subject => parseSubject(pathParameter(call, "subject"));
+export const subjectParameter = (call: OpenCall): Subject => parseSubject(pathParameter(call, "subject"));
 
 /** @throws StreamError `malformed_request`, `invalid_consumer` */
-export const consumerParameter = (call: HttpCall): ConsumerName => parseConsumerName(pathParameter(call, "name"));
+export const consumerParameter = (call: OpenCall): ConsumerName => parseConsumerName(pathParameter(call, "name"));

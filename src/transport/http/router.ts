@@ -4,13 +4,25 @@
  * @module
  */
 import type { Elysia } from "elysia";
+import type { Authenticator, Principal } from "../../auth/contract.ts";
+import { loggableAddress } from "../../codec/bearer.ts";
 import { StreamError, toStreamError } from "../../core/errors.ts";
 import { negotiate } from "./accept.ts";
+import { callerOf } from "./access.ts";
+import { Intake, type IntakeShared } from "./intake.ts";
 import { problemResponse } from "./problem.ts";
 import { parseQuery } from "./query.ts";
-import type { HttpCall, HttpLog, Route } from "./route.ts";
+import type { HttpLog, OpenCall, Route } from "./route.ts";
 
-type Params = HttpCall["params"];
+type Params = OpenCall["params"];
+
+/** One request at its route. */
+interface Arrival {
+  readonly route: Route;
+  readonly request: Request;
+  readonly params: Params;
+  readonly intake: Intake;
+}
 
 /** The routes of one path by method, and its `Allow`. */
 interface PathTable {
@@ -22,13 +34,21 @@ interface PathTable {
  * Adds the routes to a router, one entry a path: Elysia's own treatment of HEAD would run the GET and count its body
  * instead of asking the handler, which knows the length without reading anything.
  */
-export const mountRoutes = (router: Elysia, routes: readonly Route[], log: HttpLog): void => {
+export const mountRoutes = (
+  router: Elysia,
+  routes: readonly Route[],
+  authenticator: Authenticator,
+  log: HttpLog,
+  intakes: IntakeShared,
+): void => {
   for (const [path, table] of pathTables(routes)) {
     router.all(
       path,
       ({ request, params }: { readonly request: Request; readonly params: Params }) => {
         const route = table.byMethod.get(request.method);
-        return route === undefined ? otherMethod(request, table.allow) : run(route, request, params, log);
+        return route === undefined
+          ? otherMethod(request, table.allow)
+          : admit({ route, request, params, intake: new Intake(request, intakes) }, authenticator, log);
       },
       { parse: "none" },
     );
@@ -63,17 +83,47 @@ const otherMethod = (request: Request, allow: string): Response =>
         allow,
       });
 
-const run = (route: Route, request: Request, params: Params, log: HttpLog): Response | Promise<Response> => {
+/** Finds out who calls, and lets the route answer them; a token that was seen before costs no turn. */
+const admit = (arrival: Arrival, authenticator: Authenticator, log: HttpLog): Response | Promise<Response> => {
+  const { request, intake } = arrival;
   try {
-    const query = parseQuery(request.url, route.query ?? []);
-    const { offers } = route;
-    const representation = offers === undefined ? "json" : negotiate(request.headers.get("accept"), offers);
-    const answer = route.handle({ request, params, query, representation });
-    return answer instanceof Promise ? answer.catch((thrown: unknown) => failed(thrown, request, log)) : answer;
+    const answer = answerTo(arrival, authenticator);
+    if (!(answer instanceof Promise)) return answer;
+    return answer.then(
+      (response) => {
+        intake.release();
+        return response;
+      },
+      (thrown: unknown) => {
+        intake.release();
+        return failed(thrown, request, log);
+      },
+    );
   } catch (thrown) {
     return failed(thrown, request, log);
   }
 };
+
+const answerTo = (
+  { route, request, params, intake }: Arrival,
+  authenticator: Authenticator,
+): Response | Promise<Response> => {
+  if (route.open === true) return route.handle(openCall(route, request, params));
+  const answer = (caller: Principal): Response | Promise<Response> => {
+    const { query, representation } = openCall(route, request, params);
+    return route.handle({ request, params, query, representation, intake, caller, broker: caller.broker });
+  };
+  const found = callerOf(request, authenticator);
+  if (found instanceof Response) return found;
+  return found instanceof Promise ? found.then(answer) : answer(found);
+};
+
+const openCall = ({ query: known, offers }: Route, request: Request, params: Params): OpenCall => ({
+  request,
+  params,
+  query: parseQuery(request.url, known ?? []),
+  representation: offers === undefined ? "json" : negotiate(request.headers.get("accept"), offers),
+});
 
 const failed = (thrown: unknown, request: Request, log: HttpLog): Response =>
   problemResponse(report(thrown, request, log));
@@ -83,7 +133,7 @@ const report = (thrown: unknown, request: Request | undefined, log: HttpLog): St
   const error = toStreamError(thrown);
   const own = error.code === "internal" || error.code === "data_loss";
   if (own && request?.signal.aborted !== true) {
-    log.error("request_failed", { error, method: request?.method, url: request?.url });
+    log.error("request_failed", { error, method: request?.method, address: request && loggableAddress(request.url) });
   }
   return error;
 };

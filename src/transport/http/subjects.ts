@@ -8,16 +8,16 @@ import { parseFilter } from "../../core/subject.ts";
 import { structuredForms, structuredResponse } from "./answer.ts";
 import { purgeOperation, subjectOperation, subjectsOperation } from "./openapi/subjects.ts";
 import { invalidParameter, parseInteger, queryInteger } from "./query.ts";
-import { type HttpCall, type HttpServices, type Route, subjectParameter } from "./route.ts";
+import { type HttpCall, type Route, subjectParameter } from "./route.ts";
 
 /** The routes of subjects. */
-export const subjectRoutes = ({ broker }: HttpServices): readonly Route[] => [
+export const subjectRoutes = (): readonly Route[] => [
   {
     method: "GET",
     path: "/v1/subjects",
     query: ["filter", "after", "limit"],
     offers: structuredForms,
-    handle: async ({ query, representation }) => {
+    handle: async ({ query, representation, broker }) => {
       const { subjects, hasMore } = await broker.subjects({
         filter: parseFilter(query.get("filter") ?? ">"),
         after: query.get("after"),
@@ -32,8 +32,8 @@ export const subjectRoutes = ({ broker }: HttpServices): readonly Route[] => [
     path: "/v1/subjects/:subject",
     offers: structuredForms,
     handle: async (call) => {
-      const details = await broker.subject(subjectParameter(call));
-      return structuredResponse(subjectDetailsView(details, broker.epoch), call.representation);
+      const details = await call.broker.subject(subjectParameter(call));
+      return structuredResponse(subjectDetailsView(details, call.broker.epoch), call.representation);
     },
     operation: subjectOperation,
   },
@@ -43,7 +43,7 @@ export const subjectRoutes = ({ broker }: HttpServices): readonly Route[] => [
     query: ["through"],
     offers: structuredForms,
     handle: async (call) => {
-      const { deleted } = await broker.purge(subjectParameter(call), throughParameter(call));
+      const { deleted } = await call.broker.purge(subjectParameter(call), throughParameter(call));
       return structuredResponse({ deleted }, call.representation);
     },
     operation: purgeOperation,

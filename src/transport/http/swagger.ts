@@ -1,6 +1,6 @@
 /**
  * Swagger UI, served from here: its page, its files, and the document that it shows. Nothing is loaded from another
- * host, and the page's policy would not let it.
+ * host, and the page's policy would not let it. None of it asks for a token: nothing that is stored shows in it.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -61,6 +61,7 @@ const assetResponse = (name: string): Response => {
 const pageRoute = (path: "/swagger" | "/docs"): Route => ({
   method: "GET",
   path,
+  open: true,
   handle: () =>
     new Response(page, {
       headers: {
@@ -81,6 +82,7 @@ export const swaggerRoutes = (document: () => Promise<string>): readonly Route[]
   {
     method: "GET",
     path: documentPath,
+    open: true,
     handle: async () =>
       new Response(await document(), { headers: { "content-type": "application/json", "cache-control": "no-cache" } }),
     operation: openApiOperation,
@@ -88,6 +90,7 @@ export const swaggerRoutes = (document: () => Promise<string>): readonly Route[]
   {
     method: "GET",
     path: "/swagger/assets/:name",
+    open: true,
     handle: (call) => assetResponse(pathParameter(call, "name")),
     operation: swaggerAssetOperation,
   },

@@ -11,7 +11,7 @@ import { largeBodyBytesMin, pushPauseBytes } from "../../core/limits.ts";
 import type { StartPosition } from "../../core/start.ts";
 import { parseFilter, type Subject } from "../../core/subject.ts";
 import { mediaTypes } from "./accept.ts";
-import type { HttpServices } from "./route.ts";
+import type { HttpCall } from "./route.ts";
 import { formatEvent, keepAliveComment } from "./sse.ts";
 import type { OpenTail, TailSet } from "./tails.ts";
 
@@ -36,8 +36,8 @@ const headers = {
 
 /** Opens a tail. Rejects with the broker's error, before anything was sent. */
 export const tailResponse = async (
-  { broker, tails }: Pick<HttpServices, "broker" | "tails">,
-  request: Request,
+  tails: TailSet,
+  { broker, request }: Pick<HttpCall, "broker" | "request">,
   wanted: TailRequest,
 ): Promise<Response> => {
   // HEAD must not leave a subscription behind that nobody reads.
@@ -45,7 +45,7 @@ export const tailResponse = async (
   const tail = new EventTail(wanted, tails);
   const filter = parseFilter(wanted.subject);
   const subscription = await broker.subscribe({ filter, from: wanted.from, mode: "messages", credit: Infinity }, tail);
-  tail.open(subscription, broker.epoch);
+  tail.open(subscription, broker.epoch, request);
   if (request.signal.aborted) tail.end();
   else request.signal.addEventListener("abort", () => tail.end(), { once: true });
   return new Response(tail.stream, { headers });
@@ -78,13 +78,13 @@ class EventTail implements SubscriptionSink, OpenTail {
   }
 
   /** Sends the first event; messages come only after it. */
-  open(subscription: Subscription, epoch: string): void {
+  open(subscription: Subscription, epoch: string, request: Request): void {
     this.#subscription = subscription;
     if (this.#ended) {
       subscription.close();
       return;
     }
-    this.#tails.add(this);
+    this.#tails.add(this, request);
     const { lastSequence } = subscription;
     const position = lastSequence === undefined ? {} : { last_sequence: lastSequence };
     this.#send(formatEvent({ event: "open", data: { epoch, subject: this.#request.subject, ...position } }));

@@ -32,29 +32,44 @@ const keepAliveMs = 10_000;
 /** All open tails. */
 export class TailSet {
   readonly #clock: HttpClock;
-  readonly #tails = new Set<OpenTail>();
+  readonly #left: (request: Request) => void;
+  readonly #tails = new Map<OpenTail, Request>();
+  readonly #requests = new Set<Request>();
   #stopTimer: (() => void) | undefined;
 
-  constructor(clock: HttpClock) {
+  /** @param left called when the tail of a request has ended */
+  constructor(clock: HttpClock, left: (request: Request) => void) {
     this.#clock = clock;
+    this.#left = left;
   }
 
-  add(tail: OpenTail): void {
-    this.#tails.add(tail);
+  /** @param request whose answer it is */
+  add(tail: OpenTail, request: Request): void {
+    this.#tails.set(tail, request);
+    this.#requests.add(request);
     this.#stopTimer ??= this.#clock.every(keepAliveMs, () => {
-      for (const open of this.#tails) open.keepAlive();
+      for (const open of this.#tails.keys()) open.keepAlive();
     });
   }
 
   delete(tail: OpenTail): void {
+    const request = this.#tails.get(tail);
+    if (request === undefined) return;
     this.#tails.delete(tail);
+    this.#requests.delete(request);
+    this.#left(request);
     if (this.#tails.size > 0) return;
     this.#stopTimer?.();
     this.#stopTimer = undefined;
   }
 
+  /** Whether the answer of a request is a tail that is open. */
+  has(request: Request): boolean {
+    return this.#requests.has(request);
+  }
+
   /** Ends every tail. */
   close(): void {
-    for (const tail of [...this.#tails]) tail.end();
+    for (const tail of [...this.#tails.keys()]) tail.end();
   }
 }

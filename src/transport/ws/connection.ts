@@ -4,10 +4,12 @@
  * @module
  */
 import type { ServerWebSocket } from "bun";
-import type { Subscription } from "../../broker/contract.ts";
+import type { Principal } from "../../auth/contract.ts";
+import type { Broker, Subscription } from "../../broker/contract.ts";
 import { errorView, type View } from "../../codec/view.ts";
 import { StreamError, toStreamError } from "../../core/errors.ts";
 import { pushPauseBytes } from "../../core/limits.ts";
+import { Caller } from "./caller.ts";
 import { type Close, closes } from "./close-codes.ts";
 import type { ConnectionContext } from "./context.ts";
 import { parseFrame, readableId } from "./frames.ts";
@@ -18,9 +20,10 @@ import type { FrameId, Protocol } from "./protocol.ts";
 /** About what an answer without messages takes. */
 const replyBytes = 160;
 
-/** One connection. All state is touched in its own turn only; nothing here waits. */
+/** One connection; without a principal its client has to show a token first. All state is touched in its own turn only; nothing here waits. */
 export class Connection {
   readonly outbox: Outbox;
+  readonly caller: Caller;
   /** Set when a frame, a pong or progress in sending shows that the client lives; cleared by the heartbeat. */
   alive = true;
   /** Pings that were not answered. */
@@ -39,6 +42,7 @@ export class Connection {
     private readonly socket: ServerWebSocket<unknown>,
     private readonly protocol: Protocol,
     readonly context: ConnectionContext,
+    principal: Principal | undefined,
   ) {
     this.outbox = new Outbox(socket, protocol, {
       unsentBytesMax: context.limits.unsentBytesMax,
@@ -47,6 +51,16 @@ export class Connection {
       written: () => this.resume(),
       sent: (bytes) => context.metrics.sent(bytes),
     });
+    this.caller = new Caller(this, principal);
+  }
+
+  /** The stream as the caller may use it. @throws StreamError `unauthenticated` */
+  get broker(): Broker {
+    return this.caller.broker;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
   }
 
   /** Requests that wait for their answer. */
@@ -63,6 +77,7 @@ export class Connection {
       this.close(closes.wrongFrameType);
       return;
     }
+    if (!this.caller.passes(frame)) return;
     let raw: unknown;
     try {
       raw = this.protocol.decode(frame);
@@ -72,9 +87,12 @@ export class Connection {
     }
     try {
       if (this.context.stopping()) throw new StreamError("shutting_down", "The server is stopping; connect again.");
-      perform(this, parseFrame(raw), frame.length);
+      const request = parseFrame(raw);
+      this.caller.checkOp(request.op);
+      perform(this, request, frame.length);
     } catch (error) {
       this.fail(readableId(raw), error);
+      this.caller.wrongFrame();
     }
   }
 
@@ -99,6 +117,9 @@ export class Connection {
     if (this.#requests >= requestsMax || (this.#requests > 0 && this.#requestBytes + bytes > requestBytesMax)) {
       throw new StreamError("overloaded", "Too many requests of this connection wait for their answers.");
     }
+    if (!this.context.budget.take(bytes, this.#requestBytes)) {
+      throw new StreamError("overloaded", "Too many bytes are under way; try again a little later.");
+    }
     this.#requests++;
     this.#requestBytes += bytes;
   }
@@ -107,6 +128,7 @@ export class Connection {
   end(bytes: number): void {
     this.#requests--;
     this.#requestBytes -= bytes;
+    this.context.budget.release(bytes);
   }
 
   /** Runs a request that is not answered at once; what it throws is answered as an error. */
@@ -160,6 +182,13 @@ export class Connection {
     return this.#subscriptions.get(sid);
   }
 
+  /** Runs them on with the rights of a newer token; those that it does not grant end. */
+  renewSubscriptions(principal: Principal): void {
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription !== undefined) principal.adopt(subscription);
+    }
+  }
+
   /** The broker ended it. */
   subscriptionEnded(sid: number, error: StreamError): void {
     if (!this.#subscriptions.has(sid)) return;
@@ -204,6 +233,7 @@ export class Connection {
   release(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.caller.release();
     this.outbox.close();
     for (const subscription of this.#subscriptions.values()) subscription?.close();
     this.#subscriptions.clear();

@@ -2,7 +2,12 @@
  * What every connection of the transport shares.
  * @module
  */
-import type { Broker } from "../../broker/contract.ts";
+
+import type { Authenticator } from "../../auth/contract.ts";
+import type { ByteBudget } from "../../core/admission.ts";
+import type { Connection } from "./connection.ts";
+import type { Expiry } from "./expiry.ts";
+import type { WsTimers } from "./heartbeat.ts";
 
 /** Where the transport reports what the client must not see. */
 export interface WsLog {
@@ -34,10 +39,19 @@ export interface ConnectionLimits {
 
 /** What a connection works with. */
 export interface ConnectionContext {
-  readonly broker: Broker;
+  readonly authenticator: Authenticator;
+  readonly timers: WsTimers;
+  /** Ends connections whose token has expired. */
+  readonly expiry: Expiry;
+  /** Sockets whose caller is not known yet. */
+  readonly unknown: Set<Connection>;
   readonly limits: ConnectionLimits;
+  /** Bytes of requests under way, shared with the other transports. */
+  readonly budget: ByteBudget;
   readonly log: WsLog;
   readonly metrics: WsMetrics;
+  /** Says who the server is and what it takes; the first frame that a known caller gets. */
+  welcome(connection: Connection): void;
   /** True while the server stops: requests that come now are refused. */
   stopping(): boolean;
 }

@@ -32,6 +32,7 @@ const ops = {
   nack: spec(false, "subject", "consumer", "sequence", "sequences", "delay_ms"),
   unsubscribe: spec(false, "sid"),
   ping: spec(false),
+  auth: spec(false, "token"),
 } as const;
 
 /** An operation that a client may ask for. */

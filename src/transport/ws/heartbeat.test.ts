@@ -2,12 +2,14 @@
  * The heartbeat, with a clock that the test turns; what else the transport does is tested through the whole server.
  * @module
  */
+
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openFileBodies } from "../../bodies/files/index.ts";
 import { createBroker } from "../../broker/index.ts";
+import { ByteBudget } from "../../core/admission.ts";
 import { openSqliteMetadata } from "../../metadata/sqlite/index.ts";
 import { RawWs } from "../../testing/raw-ws.ts";
 import { createWsTransport, type SocketState, type WsTimers, type WsTransport } from "./index.ts";
@@ -47,7 +49,26 @@ const start = async (): Promise<Rig> => {
   const timers = new ManualTimers();
   const broker = createBroker({ metadata, bodies, bodyBytesMax });
   const log = { error: () => undefined };
-  const ws = createWsTransport({ broker, allowedOrigins: [], version: "1", node: "n", bodyBytesMax, log, timers });
+  const anonymous = {
+    clientId: "anonymous",
+    expiresAt: Number.POSITIVE_INFINITY,
+    broker,
+    publishRefusal: () => undefined,
+    adopt: () => undefined,
+  };
+  const authenticator = { anonymous, authenticate: () => anonymous };
+  const ws = createWsTransport({
+    broker,
+    budget: new ByteBudget(1024 * 1024),
+    socketsPerAddressMax: 0,
+    authenticator,
+    allowedOrigins: [],
+    version: "1",
+    node: "n",
+    bodyBytesMax,
+    log,
+    timers,
+  });
   const server = Bun.serve<SocketState>({
     hostname: "127.0.0.1",
     port: 0,
@@ -122,5 +143,23 @@ describe("heartbeat", () => {
       await exchanged();
     }
     expect(rig.ws.connections()).toBe(1);
+  });
+
+  test("a frame that does not come to its end within two pings ends its connection, and no other", async () => {
+    const bystander = await RawWs.connect(rig.url, "mts.json.v1");
+    expect((await bystander.next())?.payload.toString()).toContain('"op":"welcome"');
+    // The head of a masked text frame of 1000 bytes, and a few of them: a pong cannot come before the rest.
+    client.socket.write(Buffer.from([0x81, 0x80 | 126, 0x03, 0xe8, 0, 0, 0, 0, 0x7b, 0x22]));
+    for (let round = 0; round < 3; round++) {
+      rig.timers.beat();
+      const ping = await bystander.next();
+      expect(ping?.opcode).toBe(9);
+      bystander.send(ping?.payload ?? "", 10);
+      bystander.send('{"op":"ping"}');
+      expect((await bystander.next())?.payload.toString()).toBe('{"op":"pong"}');
+    }
+    expect(await client.closeCode()).toBe(3008);
+    expect(rig.ws.connections()).toBe(1);
+    bystander.socket.destroy();
   });
 });

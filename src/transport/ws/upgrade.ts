@@ -2,7 +2,8 @@
  * What a request must be to become a WebSocket, and the problem document for one that is not.
  * @module
  */
-import { checkOrigin } from "../../codec/origin.ts";
+import { bearerToken, challengeOf, tokenInAddress } from "../../codec/bearer.ts";
+import { checkOrigin, corsHeaders } from "../../codec/origin.ts";
 import { problemBody, problemContentType } from "../../codec/problem.ts";
 import { StreamError } from "../../core/errors.ts";
 
@@ -14,7 +15,10 @@ export type Subprotocol = (typeof subprotocols)[number];
 
 const isKnown = (name: string): name is Subprotocol => (subprotocols as readonly string[]).includes(name);
 
-/** The subprotocols that a client offered, in its order of preference. */
+/** In front of a token among the subprotocols: the one place where browsers can put it. */
+const tokenPrefix = "mts.token.";
+
+/** What a client offered as subprotocols, in its order of preference. */
 const offered = (request: Request): readonly string[] =>
   (request.headers.get("sec-websocket-protocol") ?? "")
     .split(",")
@@ -31,17 +35,43 @@ export interface Accepted {
 const upgradeRequired = (): StreamError =>
   new StreamError("upgrade_required", "This path speaks WebSocket, version 13: send an upgrade request.");
 
-/** @throws StreamError `method_not_allowed`, `upgrade_required`, `origin_not_allowed`, `unknown_parameter`, `unsupported_subprotocol` */
-export const checkUpgrade = (request: Request, allowedOrigins: readonly string[]): Accepted => {
+/**
+ * Checks what comes before the token.
+ * @throws StreamError `origin_not_allowed` before any other, `unknown_parameter`, `method_not_allowed`
+ */
+export const checkRequest = (request: Request, allowedOrigins: readonly string[]): void => {
+  const foreign = checkOrigin(request, allowedOrigins);
+  if (foreign !== undefined) throw foreign;
+  const exposed = tokenInAddress(request.url);
+  if (exposed !== undefined) throw exposed;
   if (request.method !== "GET" && request.method !== "HEAD") {
     throw new StreamError("method_not_allowed", "This path has GET only.");
   }
-  const foreign = checkOrigin(request, allowedOrigins);
-  if (foreign !== undefined) throw foreign;
   const [parameter] = new URL(request.url).searchParams.keys();
   if (parameter !== undefined) {
     throw new StreamError("unknown_parameter", "This path has no query parameters.", { parameter });
   }
+};
+
+/**
+ * The token of an upgrade: in its `Authorization` header or among its subprotocols; undefined when there is none.
+ * @throws StreamError `unauthenticated` for a header that has none, and for more than one
+ */
+export const upgradeToken = (request: Request): string | undefined => {
+  const header = request.headers.get("authorization");
+  const tokens = offered(request)
+    .filter((name) => name.startsWith(tokenPrefix))
+    .map((name) => name.slice(tokenPrefix.length));
+  if (header !== null) tokens.push(bearerToken(header));
+  if (tokens.length > 1) throw new StreamError("unauthenticated", "The upgrade has more than one token; send one.");
+  return tokens[0];
+};
+
+/**
+ * Checks what makes a request an upgrade. A token among the subprotocols is none: it is never chosen.
+ * @throws StreamError `upgrade_required`, `unsupported_subprotocol`
+ */
+export const checkUpgrade = (request: Request): Accepted => {
   const wanted = request.headers.get("upgrade") ?? "";
   if (request.method !== "GET" || wanted.toLowerCase() !== "websocket") throw upgradeRequired();
   const names = offered(request);
@@ -65,12 +95,22 @@ const extraHeaders = (error: StreamError): Record<string, string> => {
     return { upgrade: "websocket", connection: "upgrade", "sec-websocket-version": "13" };
   }
   if (error.code === "method_not_allowed") return { allow: "GET, HEAD" };
-  return error.status === 503 ? { "retry-after": "1" } : {};
+  const challenge = challengeOf(error);
+  if (challenge !== undefined) return { "www-authenticate": challenge };
+  return error.status === 503 || error.status === 429 ? { "retry-after": "1" } : {};
 };
 
-/** The answer to a request that does not become a WebSocket. */
-export const refusal = (error: StreamError): Response =>
+/**
+ * The answer to a request that does not become a WebSocket. Pages of allowed origins may read it: a failed upgrade
+ * tells a browser nothing, so its client asks again with a plain request.
+ */
+export const refusal = (request: Request, error: StreamError): Response =>
   new Response(JSON.stringify(problemBody(error)), {
     status: error.status,
-    headers: { "content-type": problemContentType, "cache-control": "no-store", ...extraHeaders(error) },
+    headers: {
+      "content-type": problemContentType,
+      "cache-control": "no-store",
+      ...extraHeaders(error),
+      ...(error.code === "origin_not_allowed" ? {} : corsHeaders(request)),
+    },
   });

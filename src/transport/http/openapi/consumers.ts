@@ -35,6 +35,7 @@ const bodyErrors: readonly ErrorCode[] = [
   ...pathErrors,
   "malformed_body",
   "body_too_large",
+  "body_too_slow",
   "unsupported_media_type",
   "unknown_field",
   "invalid_parameter",

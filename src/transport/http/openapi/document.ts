@@ -18,8 +18,22 @@ type Documentation = NonNullable<NonNullable<Parameters<typeof swagger>[0]>["doc
 /** Where the plugin puts itself: out of the way of the paths that it describes. */
 const pluginPath = "/plugin";
 
-/** The document as JSON text. */
-export const openApiDocument = async (routes: readonly Route[], version: string): Promise<string> => {
+const bearerScheme = {
+  type: "http",
+  scheme: "bearer",
+  bearerFormat: "JWT",
+  description: "A token that grants verbs on subjects; looked at where the server runs with authentication.",
+} as const;
+
+/**
+ * The document as JSON text.
+ * @param tokensRequired whether the server runs with authentication; otherwise it looks at no token
+ */
+export const openApiDocument = async (
+  routes: readonly Route[],
+  version: string,
+  tokensRequired: boolean,
+): Promise<string> => {
   const documentation: Documentation = {
     info: {
       title: "MiniToolStream",
@@ -28,14 +42,15 @@ export const openApiDocument = async (routes: readonly Route[], version: string)
       license: { name: "MIT", url: "https://opensource.org/license/mit" },
     },
     servers: [{ url: "/", description: "This server" }],
-    // There is no authentication; said aloud, because leaving it out means "unknown".
-    security: [],
+    // An empty requirement says that none is needed; leaving all out would mean "unknown".
+    security: tokensRequired ? [{ bearer: [] }] : [{}, { bearer: [] }],
     tags: Object.entries(tags).map(([name, about]) => ({ name, description: about })),
-    components: { schemas: schemas as Record<string, object> },
+    components: { schemas: schemas as Record<string, object>, securitySchemes: { bearer: bearerScheme } },
   };
   const gatherer = new Elysia().use(swagger({ documentation, path: pluginPath, excludeStaticFile: false }));
-  for (const { method, path, operation, headOperation } of routes) {
-    if (operation !== undefined) gatherer.route(method, path, () => "", { detail: operation as object });
+  for (const { method, path, operation, headOperation, open } of routes) {
+    const detail = open === true ? { ...operation, security: [] } : operation;
+    if (operation !== undefined) gatherer.route(method, path, () => "", { detail: detail as object });
     if (headOperation !== undefined) gatherer.route("HEAD", path, () => "", { detail: headOperation as object });
   }
   const answer = await gatherer.handle(new Request(`http://localhost${pluginPath}/json`));

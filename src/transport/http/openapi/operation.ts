@@ -137,10 +137,25 @@ export const structured = (description: string, schema: Schema): ResponseObject 
 });
 
 /** Every path can answer these. */
-const everywhere: readonly ErrorCode[] = ["malformed_request", "origin_not_allowed", "unknown_parameter", "internal"];
+const everywhere: readonly ErrorCode[] = [
+  "malformed_request",
+  "origin_not_allowed",
+  "unknown_parameter",
+  "too_many_connections",
+  "internal",
+];
+
+/** Every path that wants to know who calls can answer these, where tokens are asked for. */
+export const tokenErrors: readonly ErrorCode[] = ["unauthenticated", "token_expired"];
 
 /** Every path that asks a store can answer these. */
-export const storeErrors: readonly ErrorCode[] = ["overloaded", "unavailable", "shutting_down"];
+export const storeErrors: readonly ErrorCode[] = [
+  ...tokenErrors,
+  "permission_denied",
+  "overloaded",
+  "unavailable",
+  "shutting_down",
+];
 
 /** The problem responses of a path, one a status, each with the codes that it can have there. */
 export const problems = (codes: readonly ErrorCode[]): Record<string, ResponseObject> => {
@@ -159,11 +174,15 @@ const problemExample = (status: number, code: ErrorCode | undefined): unknown =>
   return { type: `urn:minitoolstream:error:${code}`, title, status, detail: `${title}.`, code, retryable };
 };
 
+const problemHeaders: Readonly<Record<number, ResponseObject["headers"]>> = {
+  401: { "WWW-Authenticate": header("Asks for a bearer token (RFC 6750) and says what is wrong with the one sent.") },
+  429: { "Retry-After": header("Seconds to wait.", { type: "integer", minimum: 0 }) },
+  503: { "Retry-After": header("Seconds to wait.", { type: "integer", minimum: 0 }) },
+};
+
 const problem = (status: number, codes: readonly ErrorCode[]): ResponseObject => ({
   description: codes.map((code) => `${errorCodes[code].title} (\`${code}\`).`).join(" "),
-  ...(status === 503
-    ? { headers: { "Retry-After": header("Seconds to wait.", { type: "integer", minimum: 0 }) } }
-    : {}),
+  ...(problemHeaders[status] && { headers: problemHeaders[status] }),
   content: {
     [problemContentType]: {
       schema: {

@@ -2,7 +2,7 @@
  * How the paths of operators and the pages appear in the OpenAPI document.
  * @module
  */
-import { type Operation, pathParameterOf, problems, type ResponseObject, ref } from "./operation.ts";
+import { type Operation, pathParameterOf, problems, type ResponseObject, ref, tokenErrors } from "./operation.ts";
 
 const json = (description: string, schema: Readonly<Record<string, unknown>>): ResponseObject => ({
   description,
@@ -38,9 +38,10 @@ export const metricsOperation: Operation = {
   operationId: "metrics",
   tags: ["operations"],
   summary: "Metrics in the text format of Prometheus",
+  description: "Where tokens are asked for, any valid one will do, whatever it grants.",
   responses: {
     "200": { description: "All metrics.", content: { "text/plain": { schema: { type: "string" } } } },
-    ...problems([]),
+    ...problems(tokenErrors),
   },
 };
 

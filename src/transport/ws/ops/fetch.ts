@@ -21,7 +21,8 @@ const messageOverheadBytes = 128;
 const bodyShareMax = 0.5;
 
 export const fetch = (connection: Connection, frame: Frame, bytes: number): void => {
-  const { broker, limits } = connection.context;
+  const { broker } = connection;
+  const { limits } = connection.context;
   const id = requiredId(frame);
   const { from, consumer } = frame.fields;
   const subject = parseSubject(frame.fields["subject"]);

@@ -4,6 +4,7 @@
  */
 import type { Connection } from "../connection.ts";
 import type { Frame } from "../frames.ts";
+import { auth } from "./auth.ts";
 import { fetch } from "./fetch.ts";
 import { publish, publishBatch } from "./publish.ts";
 import { ack, nack } from "./settle.ts";
@@ -39,6 +40,9 @@ export const perform = (connection: Connection, frame: Frame, bytes: number): vo
       break;
     case "unsubscribe":
       unsubscribe(connection, frame);
+      break;
+    case "auth":
+      auth(connection, frame, bytes);
       break;
     case "ping":
       connection.reply("pong", frame.id, {});

@@ -24,7 +24,7 @@ export const publish = (connection: Connection, frame: Frame, bytes: number): vo
   const id = requiredId(frame);
   const draft = parseDraft(frame.fields, connection.context.limits, publishEnvelope);
   connection.begin(bytes);
-  connection.context.broker.publish([draft]).then(
+  connection.broker.publish([draft]).then(
     ([outcome]) => {
       connection.end(bytes);
       if (outcome === undefined || outcome instanceof StreamError) connection.fail(id, outcome);
@@ -47,7 +47,7 @@ export const publishBatch = (connection: Connection, frame: Frame, bytes: number
   }
   connection.run(id, bytes, async () => {
     const { drafts, outcomes } = parseBatch(raws, connection.context.limits, bytes > sharedFrameBytesMax);
-    const published = await connection.context.broker.publish(drafts);
+    const published = await connection.broker.publish(drafts);
     connection.outbox.push(
       { kind: "map", fields: { op: "published_batch", id, results: resultsView(outcomes, published) } },
       publishedBytes * raws.length,

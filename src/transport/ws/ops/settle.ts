@@ -29,7 +29,7 @@ export const ack = (connection: Connection, frame: Frame, bytes: number): void =
   const consumer = parseConsumerName(frame.fields["consumer"]);
   const settled = parseSettled(frame);
   connection.run(frame.id, bytes, async () => {
-    const { ackedThrough, moved } = await connection.context.broker.ack(subject, consumer, settled);
+    const { ackedThrough, moved } = await connection.broker.ack(subject, consumer, settled);
     if (frame.id !== undefined) connection.reply("acked", frame.id, { acked_through: ackedThrough, moved });
   });
 };
@@ -42,7 +42,7 @@ export const nack = (connection: Connection, frame: Frame, bytes: number): void 
   const sequences = "through" in settled ? [settled.through] : settled.sequences;
   const delayMs = integerField(frame, "delay_ms", 0, ackWaitMsMax, 0);
   connection.run(frame.id, bytes, async () => {
-    const { redeliver } = await connection.context.broker.nack(subject, consumer, sequences, delayMs);
+    const { redeliver } = await connection.broker.nack(subject, consumer, sequences, delayMs);
     if (frame.id !== undefined) connection.reply("nacked", frame.id, { redeliver });
   });
 };

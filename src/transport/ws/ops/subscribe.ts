@@ -38,7 +38,7 @@ const parseSubscribe = (frame: Frame): SubscribeRequest => {
 };
 
 export const subscribe = (connection: Connection, frame: Frame, bytes: number): void => {
-  const { broker } = connection.context;
+  const { broker } = connection;
   const id = requiredId(frame);
   const request = parseSubscribe(frame);
   const sid = connection.reserveSubscription();

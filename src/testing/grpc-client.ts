@@ -1,0 +1,301 @@
+/**
+ * A client of `minitoolstream.v1.StreamService` on the general gRPC library and the project's proto file.
+ * @module
+ */
+import { join } from "node:path";
+import {
+  Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+  type StatusObject,
+} from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
+import {
+  bodyBytes,
+  type ClientError,
+  type Draft,
+  draftFields,
+  type FetchOptions,
+  type Page,
+  parseError,
+  parseMessage,
+  parsePageEnds,
+  parseReceipt,
+  type ReadOptions,
+  type Receipt,
+  type Settled,
+  type StreamClient,
+} from "./client.ts";
+import { ContractError, sha256Hex, WireMap } from "./wire.ts";
+
+const protoFolder = join(import.meta.dir, "..", "transport", "grpc", "proto");
+const channelOptions = {
+  "grpc.max_receive_message_length": -1,
+  "grpc.max_send_message_length": -1,
+  // A connection of its own for each client.
+  "grpc.use_local_subchannel_pool": 1,
+};
+/** The page limit of the server; its own default is smaller, for the sake of clients that take 4 MiB. */
+const pageBytesMax = 8 * 1024 * 1024;
+
+/** A method of a service of the project, from its proto file. */
+export type Method = MethodDefinition<object, object>;
+
+/** The methods of a service by name. */
+export const loadService = (file: string, service: string): Readonly<Record<string, Method>> => {
+  const definition = loadSync(join(protoFolder, file), { keepCase: true, longs: Number, enums: String, oneofs: true });
+  const methods = definition[service];
+  if (methods === undefined || "format" in methods) throw new Error(`${file} has no ${service}`);
+  return methods;
+};
+
+/** The method of that name. */
+export const methodOf = (methods: Readonly<Record<string, Method>>, name: string): Method => {
+  const method = methods[name];
+  if (method === undefined) throw new Error(`there is no method ${name}`);
+  return method;
+};
+
+/** A client without credentials for any service of the target. */
+export const connectGrpc = (target: string): Client => new Client(target, credentials.createInsecure(), channelOptions);
+
+/** One unary call; rejects with the library's own error. */
+export const callUnary = (
+  client: Client,
+  method: Method,
+  request: object,
+  metadata = new Metadata(),
+  deadlineMs = 60_000,
+): Promise<WireMap> =>
+  new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      metadata,
+      { deadline: Date.now() + deadlineMs },
+      (error, reply) => {
+        if (error !== null) reject(error);
+        else resolve(new WireMap(reply, method.path));
+      },
+    );
+  });
+
+/** The length-delimited fields of a protobuf message; enough to read `google.rpc.Status`. */
+const delimitedFields = (bytes: Buffer): [field: number, bytes: Buffer][] => {
+  const fields: [number, Buffer][] = [];
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++] ?? 0;
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const key = varint();
+    const value = varint();
+    if ((key & 7) !== 2) continue;
+    fields.push([key >>> 3, bytes.subarray(at, at + value)]);
+    at += value;
+  }
+  return fields;
+};
+
+const field = (bytes: Buffer, number: number): Buffer =>
+  delimitedFields(bytes).find(([found]) => found === number)?.[1] ?? Buffer.alloc(0);
+
+const mapOf = (bytes: Buffer, number: number): Record<string, string> =>
+  Object.fromEntries(
+    delimitedFields(bytes)
+      .filter(([found]) => found === number)
+      .map(([, entry]) => [field(entry, 1).toString(), field(entry, 2).toString()]),
+  );
+
+/** What the trailers of a failure say, checked against each other. */
+export const grpcClientError = (error: unknown): unknown => {
+  if (!isServiceError(error)) return error;
+  const [code] = error.metadata.get("mts-code");
+  const [details] = error.metadata.get("grpc-status-details-bin");
+  // A status of gRPC's own, such as a deadline.
+  if (typeof code !== "string") return error;
+  if (!Buffer.isBuffer(details)) throw new ContractError(`${code}: no status details`);
+  if (field(details, 2).toString() !== error.details)
+    throw new ContractError(`${code}: another message in the details`);
+  const info = field(field(details, 3), 2);
+  if (field(info, 1).toString() !== code) throw new ContractError(`${code}: another reason in the details`);
+  const { retryable, ...fields } = mapOf(info, 3);
+  if (error.metadata.get("mts-retryable")[0] !== retryable) throw new ContractError(`${code}: retryable is not sure`);
+  return parseError({ ...typedFields(fields), code, detail: error.details, retryable: retryable === "true" }, code);
+};
+
+const isServiceError = (error: unknown): error is ServiceError =>
+  error instanceof Error && "metadata" in error && error.metadata instanceof Metadata;
+
+/** Numbers come as their digits. */
+const typedFields = (fields: Readonly<Record<string, string>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(fields).map(([name, text]) => [name, /^\d+$/.test(text) ? Number(text) : text]));
+
+const methods = loadService("stream.proto", "minitoolstream.v1.StreamService");
+
+/** The client. */
+export class GrpcClient implements StreamClient {
+  readonly #client: Client;
+
+  constructor(target: string) {
+    this.#client = connectGrpc(target);
+  }
+
+  async publish(draft: Draft): Promise<Receipt> {
+    return receipt(await this.#call("Publish", asRequest(draft)));
+  }
+
+  async publishBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | ClientError)[]> {
+    const reply = await this.#call("PublishBatch", { messages: drafts.map(asRequest) });
+    return reply.list("results").map((raw) => {
+      const result = new WireMap(raw, "result");
+      if (!result.has("error")) return receipt(new WireMap(result.fields["receipt"], "receipt"));
+      const { fields, ...error } = new WireMap(result.fields["error"], "error").fields;
+      return parseError(
+        { retryable: false, ...typedFields((fields ?? {}) as Record<string, string>), ...error },
+        "error",
+      );
+    });
+  }
+
+  async read(subject: string, options: ReadOptions = {}): Promise<Page> {
+    const from = options.from === undefined ? {} : { from: String(options.from) };
+    return page(await this.#call("Read", { subject, ...pageFields(options), ...from }));
+  }
+
+  async fetch(subject: string, consumer: string, options: FetchOptions = {}): Promise<Page> {
+    return page(
+      await this.#call("Fetch", { subject, consumer, ...pageFields(options), auto_ack: options.autoAck ?? false }),
+    );
+  }
+
+  async ack(subject: string, consumer: string, settled: Settled): Promise<{ ackedThrough: number; moved: boolean }> {
+    const reply = await this.#call("Ack", { subject, consumer, ...settled });
+    return { ackedThrough: numberOf(reply, "acked_through"), moved: reply.fields["moved"] === true };
+  }
+
+  async nack(subject: string, consumer: string, sequences: readonly number[], delayMs = 0): Promise<number> {
+    return numberOf(await this.#call("Nack", { subject, consumer, sequences, delay_ms: delayMs }), "redeliver");
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+    return Promise.resolve();
+  }
+
+  async #call(name: string, request: object): Promise<WireMap> {
+    try {
+      return await callUnary(this.#client, methodOf(methods, name), request);
+    } catch (error) {
+      throw grpcClientError(error);
+    }
+  }
+}
+
+const asRequest = (draft: Draft): object => ({ ...draftFields(draft), data: bodyBytes(draft.body) });
+
+const pageFields = (options: Omit<ReadOptions, "from">): object => ({
+  ...(options.limit === undefined ? {} : { limit: options.limit }),
+  max_bytes: options.bodyBytesMax ?? pageBytesMax,
+  wait_ms: options.waitMs ?? 0,
+});
+
+/** What has its zero value is left out on the wire. */
+const receipt = ({ fields }: WireMap): Receipt => parseReceipt(new WireMap({ duplicate: false, ...fields }, "receipt"));
+
+/** A number that is left out on the wire when it is 0. */
+const numberOf = (map: WireMap, name: string): number => (map.has(name) ? map.integer(name) : 0);
+
+const page = (reply: WireMap): Page => ({
+  ...parsePageEnds(new WireMap({ last_sequence: 0, ...reply.fields }, "page")),
+  messages: (reply.has("messages") ? reply.list("messages") : []).map((raw) => {
+    const map = new WireMap({ headers: {}, ...new WireMap(raw, "message").fields }, "message");
+    const body = map.has("data") ? map.bytes("data") : Buffer.alloc(0);
+    if (Buffer.from(map.bytes("sha256")).toString("hex") !== sha256Hex(body))
+      throw new ContractError("sha256 is wrong");
+    // HTTP has it in hex under the same name.
+    return parseMessage(new WireMap({ ...map.fields, sha256: sha256Hex(body) }, "message"), body);
+  }),
+});
+
+/** A stream of messages from the server: what came so far, and how it ended. */
+export class GrpcStream {
+  readonly received: WireMap[] = [];
+  /** Resolves with the status when the stream is over; never rejects. */
+  readonly ended: Promise<StatusObject>;
+  readonly #call: ClientReadableStream<object> | ClientDuplexStream<object, object>;
+  readonly #waiting = new Set<{ readonly count: number; readonly resolve: () => void }>();
+
+  constructor(call: ClientReadableStream<object> | ClientDuplexStream<object, object>) {
+    this.#call = call;
+    this.ended = new Promise((resolve) => call.on("status", resolve));
+    call.on("error", () => undefined);
+    call.on("data", (message: object) => {
+      this.received.push(new WireMap(message, "stream"));
+      for (const waiting of this.#waiting) {
+        if (this.received.length < waiting.count) continue;
+        this.#waiting.delete(waiting);
+        waiting.resolve();
+      }
+    });
+  }
+
+  /** Resolves when so many messages have come; rejects when the stream ends before. */
+  count(messages: number): Promise<void> {
+    if (this.received.length >= messages) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiting.add({ count: messages, resolve });
+      void this.ended.then(({ code, details }) => reject(new Error(`the stream ended with ${code} ${details}`)));
+    });
+  }
+
+  /** Sends a message of a stream that goes both ways. */
+  send(message: object): void {
+    if (!("write" in this.#call)) throw new Error("this stream goes one way");
+    this.#call.write(message);
+  }
+
+  pause(): void {
+    this.#call.pause();
+  }
+
+  resume(): void {
+    this.#call.resume();
+  }
+
+  cancel(): void {
+    this.#call.cancel();
+  }
+}
+
+/** Starts a call that answers with a stream. */
+export const callStream = (
+  client: Client,
+  method: Method,
+  request: object,
+  metadata = new Metadata(),
+  deadlineMs = 60_000,
+): GrpcStream => {
+  const options = { deadline: Date.now() + deadlineMs };
+  const { path, requestSerialize, responseDeserialize } = method;
+  return new GrpcStream(
+    client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, metadata, options),
+  );
+};
+
+/** Starts a call in which both sides send. */
+export const callBidi = (client: Client, method: Method): GrpcStream =>
+  new GrpcStream(
+    client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, new Metadata()),
+  );
