@@ -103,9 +103,10 @@ function M.is_configured(consumer, config)
     return true
 end
 
---- The sequence up to which everything is acknowledged.
-function M.position(consumer, now_ms)
+--- The sequence up to which everything is acknowledged; `subject` is as it is shown now, or nil.
+function M.position(consumer, subject, now_ms)
     if consumer.ack == "all" then return consumer.acked_through end
+    if subject ~= nil and subject.is_cut then leases.pass(consumer, subject.first - 1) end
     return leases.acked_through(consumer, now_ms)
 end
 

@@ -3,6 +3,7 @@
 local store = require("mts.store")
 local page = require("mts.page")
 local leases = require("mts.leases")
+local retention = require("mts.retention")
 
 local M = {}
 
@@ -42,12 +43,20 @@ local function plan_explicit(consumer, subject, bounds, auto_ack, now_ms)
     return { rows = rows, deliveries = deliveries, again = again }
 end
 
---- What would be handed out now; the first `again` of it were delivered before.
+--- What would be handed out now; the first `again` of it were delivered before. Where something is expired that was not
+-- removed, which a pull does before, the consumer is from then on to be looked at only.
 function M.plan(consumer, bounds, auto_ack, now_ms)
-    local subject = store.subject(consumer.subject)
+    local subject = retention.subject(consumer.subject, now_ms)
     if subject == nil then return { rows = {}, deliveries = {}, again = 0 } end
-    if consumer.ack == "all" then return plan_all(consumer, subject, bounds) end
-    return plan_explicit(consumer, subject, bounds, auto_ack, now_ms)
+    local plan
+    if consumer.ack == "all" then
+        plan = plan_all(consumer, subject, bounds)
+    else
+        if subject.is_cut then leases.pass(consumer, subject.first - 1) end
+        plan = plan_explicit(consumer, subject, bounds, auto_ack, now_ms)
+    end
+    plan.subject = subject
+    return plan
 end
 
 --- What is handed out as runs `{first, last, deliveries, …}`.
@@ -69,7 +78,7 @@ end
 --- The outcome of a pull or peek, without the rows: `{subject, first, last, ack, acked_through, next, next_due_in_ms,
 -- saturated, {first, last, deliveries, …}}`. Short, as it is remembered for a while.
 function M.outcome(consumer, plan, auto_ack, now_ms)
-    local first, last = store.head(store.subject(consumer.subject))
+    local first, last = store.head(plan.subject)
     local handed = runs_of(plan)
     if consumer.ack == "all" then
         local next_sequence = math.max(consumer.acked_through + 1, first)

@@ -21,6 +21,9 @@ M.code = {
     invalid_object = 11,
     sequence_out_of_range = 12,
     wrong_ack_mode = 13,
+    too_many_policies = 14,
+    subject_full = 15,
+    object_gone = 16,
 }
 
 --- Added to a number when it is raised to a connector as an error of the database.

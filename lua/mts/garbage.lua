@@ -3,6 +3,7 @@
 
 local fiber = require("fiber")
 local log = require("log")
+local dead = require("mts.dead")
 local store = require("mts.store")
 
 local M = {}
@@ -30,7 +31,7 @@ local function remove_measured(subject_id, through)
 end
 
 --- Removes one slice.
-local function slice()
+local function slice(context)
     local noted = box.space.mts_garbage:pairs():nth(1)
     if noted == nil then return end
     local subject_id, through = noted[1], noted[2]
@@ -45,7 +46,8 @@ local function slice()
         removed = removed + 1
     end
     for object_id, messages in pairs(released) do
-        if object_id ~= store.no_object then store.release(object_id, messages) end
+        local forgotten = object_id ~= store.no_object and store.release(object_id, messages)
+        if forgotten then dead.add(forgotten, context.now_ms) end
     end
     if last ~= nil then remove_measured(subject_id, last) end
     if removed < slice_rows then store.delete("mts_garbage", subject_id) end

@@ -1,6 +1,7 @@
 --- What explicit consumers hold: leased or nacked messages (`pending`), and what was settled before its turn (`ahead`).
 -- Everything at or below `delivered_through` that is in neither is settled. A row whose deliveries are used up and
--- whose lease has run out is settled too, whether or not it was removed yet.
+-- whose lease has run out is settled too, whether or not it was removed yet. So is a row at or below `gone_through`,
+-- which only a consumer has that is looked at and not written (`pass`).
 
 local store = require("mts.store")
 
@@ -11,6 +12,10 @@ local sequence_field, deliveries_field, due_field = 2, 3, 4
 local function pending() return box.space.mts_pending.index.sequence end
 local function by_due() return box.space.mts_pending.index.due end
 
+local function is_gone(consumer, row)
+    return consumer.gone_through ~= nil and row[sequence_field] <= consumer.gone_through
+end
+
 local function is_exhausted(consumer, row, now_ms)
     return consumer.max_deliver > 0 and row[deliveries_field] >= consumer.max_deliver and row[due_field] <= now_ms
 end
@@ -18,7 +23,8 @@ end
 --- Calls `visit(row)` for every row that is due, earliest first, until it answers false.
 local function each_due(consumer, now_ms, visit)
     for _, row in by_due():pairs({ consumer.id }, { iterator = "EQ" }) do
-        if row[due_field] > now_ms or visit(row) == false then return end
+        if row[due_field] > now_ms then return end
+        if not is_gone(consumer, row) and visit(row) == false then return end
     end
 end
 
@@ -58,16 +64,20 @@ end
 --- The highest sequence up to which everything is settled.
 function M.acked_through(consumer, now_ms)
     for _, row in pending():pairs({ consumer.id }, { iterator = "EQ" }) do
-        if not is_exhausted(consumer, row, now_ms) then return tonumber(row[sequence_field]) - 1 end
+        if not is_gone(consumer, row) and not is_exhausted(consumer, row, now_ms) then
+            return tonumber(row[sequence_field]) - 1
+        end
     end
     return consumer.delivered_through
 end
 
 --- Milliseconds until the next lease or delay runs out; nil when nothing is held.
 function M.next_due_in_ms(consumer, now_ms)
-    local row = by_due():select({ consumer.id, now_ms }, { iterator = "GT", limit = 1 })[1]
-    if row == nil or row[1] ~= consumer.id then return nil end
-    return tonumber(row[due_field]) - now_ms
+    for _, row in by_due():pairs({ consumer.id, now_ms }, { iterator = "GT" }) do
+        if row[1] ~= consumer.id then return nil end
+        if not is_gone(consumer, row) then return tonumber(row[due_field]) - now_ms end
+    end
+    return nil
 end
 
 --- Rows that are due looked at in the order of their times before they are looked for in the order of sequences.
@@ -92,7 +102,7 @@ function M.each_again(consumer, now_ms, take)
     end
     -- So many are due that the lowest are found sooner by looking at all.
     for _, row in pending():pairs({ consumer.id }, { iterator = "EQ" }) do
-        if row[due_field] <= now_ms and not is_exhausted(consumer, row, now_ms) then
+        if row[due_field] <= now_ms and not is_gone(consumer, row) and not is_exhausted(consumer, row, now_ms) then
             if not take(tonumber(row[sequence_field]), tonumber(row[deliveries_field])) then return end
         end
     end
@@ -167,6 +177,21 @@ function M.settle_through(consumer, through)
     local deleted = delete_through("mts_pending", consumer, through)
     consumer.held = consumer.held - deleted
     return M.advance(consumer, through) or deleted > 0
+end
+
+--- Shows an explicit consumer as if everything up to a sequence were settled; such a one must not be saved.
+function M.pass(consumer, through)
+    for _, row in pending():pairs({ consumer.id }, { iterator = "EQ" }) do
+        if row[sequence_field] > through then break end
+        consumer.held = consumer.held - 1
+    end
+    consumer.gone_through = through
+    consumer.delivered_through = math.max(consumer.delivered_through, through)
+    for _, row in box.space.mts_ahead:pairs({ consumer.id }, { iterator = "EQ" }) do
+        local sequence = tonumber(row[sequence_field])
+        if sequence > consumer.delivered_through + 1 then break end
+        consumer.delivered_through = math.max(consumer.delivered_through, sequence)
+    end
 end
 
 --- How many messages beyond the cursor are settled.

@@ -13,6 +13,7 @@ local names = require("mts.names")
 local number = require("mts.number")
 local store = require("mts.store")
 local wire = require("mts.wire")
+local retention = require("mts.retention")
 local writer = require("mts.writer")
 local consumers = require("mts.consumers")
 local delivery = require("mts.delivery")
@@ -82,8 +83,14 @@ function functions.grpc_publish(subject, object_name, headers)
             flat or box.NULL, box.NULL, box.NULL,
         }
         return writer.write(function(context)
-            -- Without message id and expectation it is committed, as the first of its subject in this call.
-            return commit.run(context, { 0, { subject }, { object }, entry })[2][1]
+            local _, firsts, exceptions = unpack(commit.run(context, { 0, { subject }, { object }, entry }))
+            local refusal = exceptions[2] and exceptions[2][1]
+            if refusal == commit.subject_full then errors.raise("subject_full", "the subject has no room for it") end
+            if refusal == commit.object_gone then
+                errors.raise("object_gone", "the object is being deleted: publish under another name")
+            end
+            -- Committed, as the first of its subject in this call.
+            return firsts[1]
         end)
     end)
     if done then return { sequence = answer, status_code = 0, error_message = box.NULL } end
@@ -149,10 +156,14 @@ local function stored_after(subject, sequence)
     return math.max(0, subject.last - math.max(sequence, subject.first - 1))
 end
 
-local function position_of(subject, name)
-    local consumer = consumers.find(subject, name)
+local function shown(name)
+    return retention.subject(name, clock.now_ms())
+end
+
+local function position_of(name, consumer_name, subject)
+    local consumer = consumers.find(name, consumer_name)
     if consumer == nil then return 0 end
-    return consumers.position(consumer, clock.now_ms())
+    return consumers.position(consumer, subject, clock.now_ms())
 end
 
 --- `check_new_messages(subject, consumer_group)` → `{has_new, latest_sequence, consumer_position, new_count}`.
@@ -160,8 +171,8 @@ function functions.check_new_messages(subject, consumer_group)
     names.subject(subject)
     names.consumer(consumer_group)
     writer.settle()
-    local row = store.subject(subject)
-    local position = position_of(subject, consumer_group)
+    local row = shown(subject)
+    local position = position_of(subject, consumer_group, row)
     local count = stored_after(row, position)
     local _, last = store.head(row)
     return { has_new = count > 0, latest_sequence = last, consumer_position = position, new_count = count }
@@ -174,14 +185,15 @@ function functions.get_new_messages_count(subject, durable_name, since_sequence)
     names.consumer(durable_name)
     writer.settle()
     local since = number.optional(since_sequence, "since_sequence")
-    return stored_after(store.subject(subject), since or position_of(subject, durable_name))
+    local row = shown(subject)
+    return stored_after(row, since or position_of(subject, durable_name, row))
 end
 
 --- `get_subject_message_count(subject)` → messages that are stored.
 function functions.get_subject_message_count(subject)
     names.subject(subject)
     writer.settle()
-    return stored_after(store.subject(subject), 0)
+    return stored_after(shown(subject), 0)
 end
 
 for name, run in pairs(functions) do

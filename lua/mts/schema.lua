@@ -65,6 +65,17 @@ local upgrades = {
                 { { "sequence", { 1, "unsigned", 2, "unsigned" } } })
         end,
     },
+    {
+        name = "retention policies, dead objects",
+        run = function()
+            space("mts_policies", {
+                text("filter"), nullable("max_age_ms", "unsigned"), nullable("max_messages", "unsigned"),
+                nullable("max_bytes", "unsigned"), text("discard"),
+            }, { { "filter", { 1, "string" } } })
+            space("mts_dead", { text("name"), unsigned("since"), unsigned("taken_until") },
+                { { "name", { 1, "string" } }, { "since", { 2, "unsigned", 1, "string" } } })
+        end,
+    },
 }
 
 --- The newest version that this code knows.

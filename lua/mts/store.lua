@@ -7,7 +7,8 @@
 -- * `bytes_through` is the running sum of body lengths in the subject, so that the bytes that a purge takes away are
 --   one look-up. A message of which only the object's name is known has no length and no digest, and counts 0 there;
 --   once measured its length is in `mts_measured` and in the subject's `late_bytes`.
--- * `objects.messages` counts the rows that point into an object; a row at 0 is removed.
+-- * `objects.messages` counts the rows that point into an object; at 0 its name goes to `dead`, in the same
+--   transaction, where `taken_until` is 0 until it is handed out for deletion.
 -- * `pending` has the leased and nacked messages of explicit consumers, `ahead` what was acknowledged beyond
 --   `delivered_through`; `consumers.held` counts the rows of `pending`.
 
@@ -170,15 +171,22 @@ function M.refer(name, messages)
     return id
 end
 
---- Counts so many messages less in an object; forgets it at 0.
+--- Counts so many messages less in an object; forgets it at 0, and answers its name then.
 function M.release(id, messages)
     local found = box.space.mts_objects:get(id)
-    if found == nil then return end
+    if found == nil then return nil end
     if found[3] <= messages then
         M.delete("mts_objects", id)
-    else
-        M.update("mts_objects", id, { { "-", 3, messages } })
+        return found[2]
     end
+    M.update("mts_objects", id, { { "-", 3, messages } })
+    return nil
+end
+
+--- Whether a message points into the object.
+function M.is_referenced(name)
+    local found = box.space.mts_objects.index.name:get(name)
+    return found ~= nil and found[3] > 0
 end
 
 function M.object_name(id)

@@ -7,6 +7,7 @@ local fiber = require("fiber")
 local errors = require("mts.errors")
 local clock = require("mts.clock")
 local feed = require("mts.feed")
+local policies = require("mts.policies")
 local store = require("mts.store")
 local witness = require("mts.witness")
 
@@ -44,7 +45,10 @@ local function perform(call, context)
         return
     end
     call.failure = answer
-    if store.changed then box.rollback_to_savepoint(savepoint) end
+    if store.changed then
+        box.rollback_to_savepoint(savepoint)
+        policies.forget()
+    end
     for place = #context.changes, told + 1, -1 do context.changes[place] = nil end
 end
 
@@ -72,7 +76,10 @@ local function turn()
     local group = take_group()
     busy = true
     local done, changes = pcall(commit, group)
-    if not done and box.is_in_txn() then box.rollback() end
+    if not done then
+        if box.is_in_txn() then box.rollback() end
+        policies.forget()
+    end
     busy = false
     feed.transaction_ms = nil
     if done then feed.publish(changes) end

@@ -6,6 +6,7 @@ local consumers = require("mts.consumers")
 local leases = require("mts.leases")
 local settling = require("mts.settling")
 local feed = require("mts.feed")
+local retention = require("mts.retention")
 
 local M = {}
 
@@ -27,6 +28,7 @@ end
 
 --- Applies one acknowledgement.
 function M.apply(context, subject, name, through, sequences)
+    retention.cut_expired(context, subject)
     local consumer, refusal_or_through, checked = settling.target(subject, name, through, sequences)
     if consumer == nil then return refusal_or_through end
     through, sequences = refusal_or_through, checked

@@ -2,10 +2,12 @@
 -- deliveries is settled by looking at it.
 
 local consumers = require("mts.consumers")
+local retention = require("mts.retention")
 
 local M = {}
 
 function M.run(context, request)
+    retention.cut_expired(context, request[1])
     local consumer = consumers.find(request[1], request[2])
     return consumer == nil and box.NULL or consumers.state(consumer, context.now_ms)
 end

@@ -2,10 +2,12 @@
 
 local consumers = require("mts.consumers")
 local feed = require("mts.feed")
+local retention = require("mts.retention")
 
 local M = {}
 
 function M.run(context, request)
+    retention.cut_expired(context, request[1])
     local consumer = consumers.find(request[1], request[2])
     if consumer == nil then return box.NULL end
     local state = consumers.state(consumer, context.now_ms)

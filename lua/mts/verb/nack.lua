@@ -7,11 +7,13 @@ local consumers = require("mts.consumers")
 local leases = require("mts.leases")
 local settling = require("mts.settling")
 local feed = require("mts.feed")
+local retention = require("mts.retention")
 
 local M = {}
 
 local function give_back(context, request)
     local subject, name = request[1], request[2]
+    retention.cut_expired(context, subject)
     local consumer, refusal, sequences = settling.target(subject, name, nil, request[3])
     if consumer == nil then return refusal end
     local due_at = context.now_ms + number.uint(request[4], "delay_ms")

@@ -8,6 +8,7 @@ local number = require("mts.number")
 local consumers = require("mts.consumers")
 local leases = require("mts.leases")
 local delivery = require("mts.delivery")
+local retention = require("mts.retention")
 
 local M = {}
 
@@ -38,6 +39,7 @@ local function apply_explicit(consumer, plan, auto_ack, now_ms)
 end
 
 function M.run(context, request)
+    retention.cut_expired(context, request[1])
     local auto_ack, now_ms = request[5], context.now_ms
     local consumer = consumers.find(request[1], request[2])
     if consumer == nil then

@@ -3,10 +3,12 @@
 
 local consumers = require("mts.consumers")
 local number = require("mts.number")
+local retention = require("mts.retention")
 
 local M = {}
 
 function M.run(context, request)
+    retention.cut_expired(context, request[1])
     local config = {
         start_kind = request[3],
         start_value = number.uint(request[4], "start_value"),

@@ -1,6 +1,8 @@
 --- Subjects that match a filter, in byte order. Takes `{filter, prefix, after, limit}`; `prefix` is what every match
 -- begins with. Answers `{has_more, {subject, first, last, messages, bytes, subject …}}`.
 
+local clock = require("mts.clock")
+local retention = require("mts.retention")
 local store = require("mts.store")
 local number = require("mts.number")
 local writer = require("mts.writer")
@@ -49,7 +51,7 @@ function M.run(request)
             if matches(wanted, name) then
                 if count == limit then return { true, found } end
                 count = count + 1
-                append(found, store.subject_of(row))
+                append(found, retention.shown(store.subject_of(row), clock.now_ms()))
             end
         end
         if #rows < turn_rows then return { false, found } end

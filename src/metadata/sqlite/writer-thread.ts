@@ -34,6 +34,18 @@ const run = (writes: Writes, { verb, args }: PlainCall): Promise<unknown> => {
       return writes.ack(...args);
     case "nack":
       return writes.nack(...args);
+    case "putPolicy":
+      return writes.putPolicy(...args);
+    case "deletePolicy":
+      return writes.deletePolicy(...args);
+    case "expire":
+      return writes.expire(...args);
+    case "takeDead":
+      return writes.takeDead(...args);
+    case "forgetDead":
+      return writes.forgetDead(...args);
+    case "condemn":
+      return writes.condemn(...args);
     case "ready":
       return writes.ready();
     case "reclaimed":

@@ -14,12 +14,14 @@ const codes: Readonly<Partial<Record<number, ErrorCode>>> = {
   5: "outcome_unknown",
   6: "unavailable",
   7: "internal",
+  14: "too_many_policies",
 };
 
 const details: Readonly<Partial<Record<ErrorCode, string>>> = {
   storage_full: "There is no room for metadata.",
   overloaded: "The metadata store has too much to do.",
   consumer_not_found: "The consumer is not there (any more).",
+  too_many_policies: "A store has at most 1000 policies.",
 };
 
 /** A function answered with an error number; it changed nothing. */

@@ -15,7 +15,8 @@ import type {
   Headers,
   SubjectSummary,
 } from "../../core/message.ts";
-import type { ConsumerName, Subject } from "../../core/subject.ts";
+import type { FilterPolicy, RetentionPolicy } from "../../core/policy.ts";
+import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts";
 import type { CommitEntry, CommitOutcome, EnvelopePage, PulledPage } from "../contract.ts";
 
 const noHeaders: Headers = Object.freeze({});
@@ -152,9 +153,18 @@ class Lanes {
   notCommitted(subject: Subject, outcome: unknown): CommitOutcome {
     this.#places.of(subject);
     const [status, sequence, timestampMs] = listOf(outcome);
-    return status === 1
-      ? { status: "duplicate", sequence: intOf(sequence), timestampMs: intOf(timestampMs) }
-      : { status: "wrong_last_sequence", lastSequence: intOf(sequence) };
+    switch (status) {
+      case 1:
+        return { status: "duplicate", sequence: intOf(sequence), timestampMs: intOf(timestampMs) };
+      case 2:
+        return { status: "wrong_last_sequence", lastSequence: intOf(sequence) };
+      case 3:
+        return { status: "subject_full" };
+      case 4:
+        return { status: "body_gone" };
+      default:
+        return wrong("an outcome of another kind");
+    }
   }
 }
 
@@ -260,6 +270,20 @@ export const stateOf = (answer: unknown): ConsumerState | null => {
     redelivered: intOf(redelivered),
     createdAtMs: intOf(createdAt),
   };
+};
+
+const limitOf = (value: unknown): number | null => (value === null ? null : intOf(value));
+
+/** `{filter, max_age_ms, max_messages, max_bytes, discard}`. */
+export const policyOf = (answer: unknown): FilterPolicy => {
+  const [filter, maxAgeMs, maxMessages, maxBytes, discard] = listOf(answer);
+  const policy: RetentionPolicy = {
+    maxAgeMs: limitOf(maxAgeMs),
+    maxMessages: limitOf(maxMessages),
+    maxBytes: limitOf(maxBytes),
+    discard: discard === "old" || discard === "new" ? discard : wrong("no way to discard"),
+  };
+  return { filter: textOf(filter) as SubjectFilter, policy };
 };
 
 /** `{subject, first, last, messages, bytes}` from a place in a flat list on. */

@@ -11,6 +11,7 @@ import type {
   SubjectDetails,
   SubjectSummary,
 } from "../../core/message.ts";
+import type { FilterPolicy, RetentionPolicy } from "../../core/policy.ts";
 import { type ConsumerName, filterPrefix, type Subject, type SubjectFilter } from "../../core/subject.ts";
 import type {
   AckOutcome,
@@ -39,6 +40,7 @@ import {
   intOf,
   listOf,
   packCommit,
+  policyOf,
   pulledPage,
   stateOf,
   summaryAt,
@@ -63,11 +65,14 @@ export interface Hello {
 
 /** The protocol of the functions that this driver speaks. */
 const protocol = 1;
+/** The oldest schema whose functions are all that this driver needs. */
+const schemaMin = 4;
 
 /** Asks who is there. @throws StreamError `unavailable` */
 export const greet = async (calls: Calls): Promise<Hello> => {
-  const [version, epoch, , warnings, isWritable] = listOf(await calls.read("mts_hello", []));
-  if (version !== protocol) throw unavailable("Tarantool runs functions of another version.");
+  const [version, epoch, schema, warnings, isWritable] = listOf(await calls.read("mts_hello", []));
+  if (version !== protocol || intOf(schema) < schemaMin)
+    throw unavailable("Tarantool runs functions of another version.");
   return { epoch: textOf(epoch), warnings: listOf(warnings).map(textOf), isWritable: isWritable === true };
 };
 
@@ -206,6 +211,52 @@ export class TarantoolMetadata implements MetadataStore {
     if (requests.length === 0) return [];
     const items = requests.map(({ subject, consumer, sequences, delayMs }) => [subject, consumer, sequences, delayMs]);
     return listOf(await this.#calls.writePlain("mts_nack", items)).map(nackOutcome);
+  }
+
+  async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced"> {
+    const { maxAgeMs, maxMessages, maxBytes, discard } = policy;
+    const status = await this.#calls.writePlain("mts_put_policy", [filter, maxAgeMs, maxMessages, maxBytes, discard]);
+    if (status === "created" || status === "same" || status === "replaced") return status;
+    throw new StreamError("internal", "The metadata store answered nothing of a policy.");
+  }
+
+  async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy | null> {
+    const answer = await this.#calls.writePlain("mts_delete_policy", [filter]);
+    return answer === null ? null : policyOf(answer).policy;
+  }
+
+  async policies(): Promise<readonly FilterPolicy[]> {
+    return listOf(await this.#calls.read("mts_policies", [])).map(policyOf);
+  }
+
+  async expire(
+    after: string | undefined,
+    limit: number,
+  ): Promise<{ readonly expired: number; readonly next: string | undefined }> {
+    const [expired, next] = listOf(await this.#calls.writePlain("mts_expire", [after ?? "", limit]));
+    return { expired: intOf(expired), next: next === null ? undefined : textOf(next) };
+  }
+
+  async takeDead(request: {
+    readonly limit: number;
+    readonly minAgeMs: number;
+    readonly leaseMs: number;
+  }): Promise<readonly string[]> {
+    const { limit, minAgeMs, leaseMs } = request;
+    return listOf(await this.#calls.writePlain("mts_take_dead", [limit, minAgeMs, leaseMs])).map(textOf);
+  }
+
+  async forgetDead(objects: readonly string[]): Promise<void> {
+    if (objects.length > 0) await this.#calls.writePlain("mts_forget_dead", [objects]);
+  }
+
+  async countDead(): Promise<number> {
+    return intOf(await this.#calls.read("mts_count_dead", []));
+  }
+
+  async condemn(objects: readonly string[]): Promise<number> {
+    if (objects.length === 0) return 0;
+    return intOf(await this.#calls.writePlain("mts_condemn", [objects]));
   }
 
   async referenced(objects: readonly string[]): Promise<readonly boolean[]> {
