@@ -111,6 +111,7 @@ export const bodyCases = (name: string, open: () => Promise<BodiesUnderTest>): v
     readCases(get);
     objectCases(get, () => opened.reopen());
     streamCases(get);
+    removeCases(get, () => opened.reopen());
 
     test("the listing has every object once, with its size", async () => {
       const before = Date.now();
@@ -148,7 +149,12 @@ export const bodyCases = (name: string, open: () => Promise<BodiesUnderTest>): v
       const body = patternBytes(100, 1);
       const [ref] = await writeBodies(store, [body]);
       await store.close();
-      for (const refused of [store.writeSegment([body]), store.writeObject(chunksOf([body])), store.ready()]) {
+      for (const refused of [
+        store.writeSegment([body]),
+        store.writeObject(chunksOf([body])),
+        store.remove([ref?.object ?? ""]),
+        store.ready(),
+      ]) {
         expect(codeOf(await rejectionOf(refused))).toBe("unavailable");
       }
       expectBytes((await (await opened.reopen()).read(ref === undefined ? [] : [ref]))[0], body);
@@ -406,5 +412,72 @@ const streamCases = (get: () => BodyStore): void => {
       break;
     }
     expectBytes(await collect(get().stream(ref)), body);
+  });
+};
+
+const namesOf = async (store: BodyStore): Promise<ReadonlySet<string>> =>
+  new Set((await Array.fromAsync(store.list())).flat().map(({ object }) => object));
+
+const removeCases = (get: () => BodyStore, reopen: () => Promise<BodyStore>): void => {
+  test("removed objects are gone, the others stay, for another process too", async () => {
+    const bodies = [patternBytes(100, 1), patternBytes(300_000, 2), patternBytes(300_000, 3)];
+    const [small] = await writeBodies(get(), bodies.slice(0, 1));
+    const large = await Promise.all(bodies.slice(1).map((body) => writeLarge(get(), chunksOf([body]))));
+    const refs = [small, ...large].flatMap((ref) => ref ?? []);
+    expect(await get().remove([refs[0]?.object ?? "", refs[1]?.object ?? ""])).toEqual([]);
+    for (const store of [get(), await reopen()]) {
+      const results = await store.read(refs);
+      expect(results.slice(0, 2).map(faultOf)).toEqual(["missing", "missing"]);
+      expectBytes(results[2], bodies[2] ?? new Uint8Array(0));
+      expect(await namesOf(store)).toEqual(new Set([refs[2]?.object ?? ""]));
+      expect(await store.size(refs[1]?.object ?? "")).toBeNull();
+    }
+  });
+
+  test("what is not there counts as deleted, also a second time, and names that cannot be", async () => {
+    const ref = await writeLarge(get(), chunksOf([patternBytes(300_000, 1)]));
+    expect(await get().remove([ref.object, `${ref.object}x`, ref.object, "", "../../lock", "s", "o/"])).toEqual([]);
+    expect(await get().remove([ref.object])).toEqual([]);
+    expect(await get().remove([])).toEqual([]);
+    expect(await namesOf(get())).toEqual(new Set());
+  });
+
+  test("after the last segment was removed, and while it is, writes go elsewhere", async () => {
+    for (let round = 0; round < 5; round++) {
+      const [first] = await writeBodies(get(), [patternBytes(1000, round)]);
+      const bodies = [patternBytes(2000, round), patternBytes(3000, round)];
+      const [meanwhile] = await Promise.all([
+        writeBodies(get(), bodies.slice(0, 1)),
+        get().remove([first?.object ?? ""]),
+      ]);
+      const later = await writeBodies(get(), bodies.slice(1));
+      expect(later[0]?.object).not.toBe(first?.object);
+      await expectAll(get(), later, bodies.slice(1));
+      // What shared the object went with it; what did not is whole.
+      if (meanwhile[0]?.object !== first?.object) await expectAll(get(), meanwhile, bodies.slice(0, 1));
+    }
+  });
+
+  test("reads that are under way end with the bytes or a fault", async () => {
+    const body = patternBytes(3 * MiB, 1);
+    const ref = await writeLarge(get(), chunksOf([body]));
+    const reading = Array.from({ length: 8 }, () => get().read([ref]));
+    const streaming = collect(get().stream(ref)).catch((thrown: unknown) => thrown);
+    expect(await get().remove([ref.object])).toEqual([]);
+    for (const [result] of await Promise.all(reading)) {
+      if (faultOf(result) === undefined) expectBytes(result, body);
+    }
+    const streamed = await streaming;
+    if (streamed instanceof Uint8Array) expectBytes(streamed, body);
+    else expect(["data_loss", "unavailable"]).toContain(codeOf(streamed));
+    expect((await get().read([ref])).map(faultOf)).toEqual(["missing"]);
+  });
+
+  test("many at once", async () => {
+    const refs = await Promise.all(
+      Array.from({ length: 60 }, (_, seed) => writeLarge(get(), chunksOf([patternBytes(10, seed)]))),
+    );
+    expect(await get().remove(refs.slice(1).map(({ object }) => object))).toEqual([]);
+    expect(await namesOf(get())).toEqual(new Set([refs[0]?.object ?? ""]));
   });
 };

@@ -61,7 +61,7 @@ const systemError = (code: string): Error => Object.assign(new Error(`${code}: m
 class FaultyDisk {
   freeBytes = Number.POSITIVE_INFINITY;
   /** Calls of these fail with this code. */
-  failing: Partial<Record<"sync" | "syncFolder" | "rename" | "read" | "open", string>> = {};
+  failing: Partial<Record<"sync" | "syncFolder" | "rename" | "read" | "open" | "unlink", string>> = {};
   readonly log: string[] = [];
   readonly io: FileIo;
 
@@ -91,6 +91,7 @@ class FaultyDisk {
       },
       syncFolder: async (path) => (fail("syncFolder"), nodeFileIo.syncFolder(path)),
       rename: async (from, to) => (fail("rename"), nodeFileIo.rename(from, to)),
+      unlink: async (path) => (fail("unlink"), nodeFileIo.unlink(path)),
       open: async (path, mode) => (fail("open"), nodeFileIo.open(path, mode)),
       read: async (file, into, position) => (fail("read"), nodeFileIo.read(file, into, position)),
       readNow: (file, into, position) => (fail("read"), nodeFileIo.readNow(file, into, position)),
@@ -225,6 +226,41 @@ describe("file bodies", () => {
     disk.failing = {};
     await writeLarge(store, chunksOf([patternBytes(300 * KiB, 1)]));
     await writeBodies(store, [patternBytes(10, 1)]);
+  });
+
+  test("a name is durably gone before it counts as deleted, with one sync a folder", async () => {
+    const store = await open(1);
+    const refs = [];
+    for (let seed = 0; seed < 3; seed++) refs.push(...(await writeBodies(store, [patternBytes(10, seed)])));
+    const objects = refs.map(({ object }) => object);
+    disk.log.length = 0;
+    expect(await store.remove(objects)).toEqual([]);
+    expect(disk.log).toEqual(["unlink", "unlink", "unlink", "syncFolder"]);
+  });
+
+  test.each([
+    ["unlink", "EACCES"],
+    ["syncFolder", "EIO"],
+  ] as const)("what a failed %s leaves is told, and goes the next time", async (call, code) => {
+    const store = await open();
+    const ref = await writeLarge(store, chunksOf([patternBytes(300 * KiB, 1)]));
+    disk.failing = { [call]: code };
+    expect(await store.remove([ref.object])).toEqual([ref.object]);
+    disk.failing = {};
+    expect(await store.remove([ref.object])).toEqual([]);
+    expect(filesOf(path)).toEqual([]);
+  });
+
+  test("a flush that fails while its segment is removed closes the file once", async () => {
+    const store = await open();
+    const [ref] = await writeBodies(store, [patternBytes(10, 1)]);
+    disk.failing = { sync: "EIO" };
+    const writing = codeOf(store.writeSegment([patternBytes(20 * KiB, 2)]));
+    const removing = store.remove([ref!.object]);
+    expect([await writing, await removing]).toEqual(["unavailable", []]);
+    disk.failing = {};
+    const body = patternBytes(30, 3);
+    expectBytes((await store.read(await writeBodies(store, [body])))[0], body);
   });
 
   test("a folder that somebody removed costs one write, not all that follow", async () => {

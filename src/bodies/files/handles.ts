@@ -41,6 +41,12 @@ export class ReadHandles {
     }
   }
 
+  /** The object is gone: whoever reads it now reads on, whoever comes later looks for it anew. */
+  forget(object: string): void {
+    const known = this.#cache.get(object);
+    if (known !== undefined) this.#drop(object, known);
+  }
+
   /** Refuses new readers; the files close as the last reader leaves. */
   close(): void {
     this.#closed = true;

@@ -21,6 +21,7 @@ import { LargeObjectWriter } from "./large-objects.ts";
 import { listObjects, sizeOf } from "./listing.ts";
 import { partFolder, sortableId } from "./names.ts";
 import { BodyReader } from "./reader.ts";
+import { ObjectRemover } from "./remove.ts";
 import { SegmentWriter } from "./segments.ts";
 
 /** Large enough that opening files does not count, small enough that a mostly deleted one does not hold much back. */
@@ -54,6 +55,7 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
   const segments = new SegmentWriter({ io, folders, path, segmentBytesMax, newId, turns });
   const handles = new ReadHandles(io, path);
   const reader = new BodyReader(io, handles);
+  const remover = new ObjectRemover({ io, path, segments, handles, turns });
   let closed = false;
 
   return {
@@ -66,6 +68,10 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
     stream: (ref, range) => reader.stream(ref, range),
     size: (object) => sizeOf(path, object),
     list: () => listObjects(path),
+    remove: async (objects) => {
+      if (closed) throw closedError();
+      return remover.remove(objects);
+    },
     ready: async () => {
       if (closed) throw closedError();
       await writing(probe(io, join(path, partFolder, newId())));

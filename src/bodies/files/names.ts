@@ -25,5 +25,9 @@ export const largeObjectName = (id: string): string => `o/${id.slice(0, 4)}/${id
 /** The folder of an object, relative to the store. */
 export const folderOf = (object: string): string => object.slice(0, object.lastIndexOf("/"));
 
+/** Whether a name is that of an object of ours, and no folder, part or other file. */
+export const isObjectName = (object: string): boolean =>
+  isSafeName(object) && objectFolders.some((folder) => object.startsWith(`${folder}/`));
+
 /** Whether a name may be joined to the store's path: metadata that was tampered with must not lead out of it. */
 export const isSafeName = (object: string): boolean => objectNamePattern.test(object) && !object.includes("..");

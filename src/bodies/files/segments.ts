@@ -37,6 +37,7 @@ interface Segment {
   readonly file: FileHandle;
   /** Everything before it is durable and may be referred to. */
   endBytes: number;
+  isClosed: boolean;
 }
 
 /** What the writer is made of. */
@@ -58,6 +59,8 @@ export class SegmentWriter {
   #waitingBytes = 0;
   #segment: Segment | undefined;
   #draining: Promise<void> | undefined;
+  /** The flush under way, settled or not. */
+  #flushing: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(parts: SegmentWriterParts) {
@@ -86,7 +89,17 @@ export class SegmentWriter {
     await this.#draining;
     const segment = this.#segment;
     this.#segment = undefined;
-    if (segment !== undefined) await this.#io.close(segment.file);
+    if (segment !== undefined) await this.#end(segment);
+  }
+
+  /** Nothing is appended to these objects any more, and no write to them is under way, when this resolves. */
+  async seal(objects: ReadonlySet<string>): Promise<void> {
+    const segment = this.#segment;
+    const isOpen = segment !== undefined && objects.has(segment.object);
+    // The next flush takes a new file.
+    if (isOpen) this.#segment = undefined;
+    await this.#flushing;
+    if (isOpen) await this.#end(segment).catch(() => undefined);
   }
 
   async #drain(): Promise<void> {
@@ -95,7 +108,9 @@ export class SegmentWriter {
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup();
       try {
-        settle(group, await this.#parts.turns.small(() => this.#flush(group)));
+        const flushing = this.#parts.turns.small(() => this.#flush(group));
+        this.#flushing = flushing.catch(() => undefined);
+        settle(group, await flushing);
       } catch (thrown) {
         const error = writeError(thrown);
         this.#parts.folders.forget();
@@ -154,13 +169,20 @@ export class SegmentWriter {
     if (current !== undefined) {
       if (current.endBytes + bytes <= this.#parts.segmentBytesMax) return current;
       this.#segment = undefined;
-      await this.#io.close(current.file);
+      await this.#end(current);
     }
     const object = segmentName(this.#parts.newId());
     await this.#parts.folders.make(folderOf(object));
     const path = join(this.#parts.path, object);
-    this.#segment = { object, path, file: await this.#io.open(path, "create"), endBytes: 0 };
+    this.#segment = { object, path, file: await this.#io.open(path, "create"), endBytes: 0, isClosed: false };
     return this.#segment;
+  }
+
+  /** Closes the file, once. */
+  async #end(segment: Segment): Promise<void> {
+    if (segment.isClosed) return;
+    segment.isClosed = true;
+    await this.#io.close(segment.file);
   }
 
   /**
@@ -169,10 +191,10 @@ export class SegmentWriter {
    * stays as bytes that nothing refers to.
    */
   async #abandon(segment: Segment): Promise<void> {
-    this.#segment = undefined;
+    if (this.#segment === segment) this.#segment = undefined;
     const steps = [
       () => this.#io.truncate(segment.file, segment.endBytes),
-      () => this.#io.close(segment.file),
+      () => this.#end(segment),
       () => (segment.endBytes === 0 ? this.#io.unlink(segment.path) : Promise.resolve()),
     ];
     for (const step of steps) await step().catch(() => undefined);

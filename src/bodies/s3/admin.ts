@@ -159,6 +159,34 @@ export class S3Admin {
     }
   }
 
+  /**
+   * Deletes up to 1000 objects in one request; those that are not there count as deleted.
+   * @returns the errors of those that were not deleted
+   * @throws S3Fault when the request as a whole was not carried out
+   */
+  async removeTogether(objects: readonly string[]): Promise<ReadonlyMap<string, S3Fault>> {
+    const byKey = new Map(objects.map((object) => [this.#parts.endpoint.keyOf(object), object]));
+    const remove = (): ReturnType<Client["removeObjects"]> =>
+      this.#client.removeObjects(this.#bucket, [...byKey.keys()]);
+    const failed = new Map<string, S3Fault>();
+    for (const error of (await this.#call("POST ?delete", remove)).map(errorOf)) {
+      const object = error === undefined ? undefined : byKey.get(error.key);
+      if (error === undefined || object === undefined || error.code === "NoSuchKey") continue;
+      failed.set(object, new S3Fault(faultKind(400, error.code), `DELETE ${object}: ${error.code}`, error.code));
+    }
+    return failed;
+  }
+
+  /** Deletes one object; one that is not there counts as deleted. */
+  async removeOne(object: string): Promise<void> {
+    const key = this.#parts.endpoint.keyOf(object);
+    try {
+      await this.#call(`DELETE ${object}`, () => this.#client.removeObject(this.#bucket, key));
+    } catch (thrown) {
+      if (!(thrown instanceof S3Fault && thrown.kind === "missing")) throw thrown;
+    }
+  }
+
   /** Lets go of the sockets. */
   close(): void {
     this.#agent.destroy();
@@ -186,6 +214,12 @@ export class S3Admin {
     return this.#parts.retry.run(attempt, { signal });
   }
 }
+
+/** One error of a multi-delete, as it stood in the XML; `minio`'s type says otherwise. */
+const errorOf = (entry: unknown): { readonly key: string; readonly code: string } | undefined => {
+  if (typeof entry !== "object" || entry === null || !("Key" in entry)) return undefined;
+  return { key: String(entry.Key), code: "Code" in entry ? String(entry.Code) : "" };
+};
 
 /** `minio` knows an answer by its code alone, and some answers not even by that. */
 const clientFault = (thrown: unknown, what: string): S3Fault => {

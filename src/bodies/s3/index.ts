@@ -2,8 +2,8 @@
  * Bodies in a bucket of any S3 server. Every segment write makes an object of its own, every large body too; objects
  * are never changed. Many nodes may share a bucket and a prefix.
  *
- * Uses PutObject, GetObject with ranges, HeadBucket, CreateBucket, ListObjectsV2, HeadObject and multipart uploads; the
- * user needs the rights to those. A bucket should have a rule that aborts incomplete uploads; where there is none, each
+ * Uses PutObject, GetObject with ranges, HeadBucket, CreateBucket, ListObjectsV2, HeadObject, DeleteObjects (or, where
+ * that is refused, DeleteObject) and multipart uploads; the user needs the rights to those. A bucket should have a rule that aborts incomplete uploads; where there is none, each
  * start removes those older than a day.
  * @module
  */
@@ -17,6 +17,7 @@ import { LargeObjectWriter } from "./large-objects.ts";
 import { isSafeName, randomId } from "./names.ts";
 import { RangeReader } from "./ranges.ts";
 import { BodyReader } from "./reader.ts";
+import { ObjectRemover } from "./remove.ts";
 import { Retry } from "./retry.ts";
 import { SegmentWriter } from "./segments.ts";
 import { type Credentials, Signer } from "./sigv4.ts";
@@ -65,6 +66,7 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
   const segments = new SegmentWriter({ connection, retry, newId, buffers });
   const objects = new LargeObjectWriter({ connection, admin, retry, newId, buffers, partBytes });
   const reader = new BodyReader(new RangeReader({ connection, retry }));
+  const remover = new ObjectRemover(admin);
   const readyMs = Math.min(readyMsMax, deadlineMs);
   const probe = (): Promise<void> => retry.run((signal) => probeBucket(connection, signal), { deadlineMs: readyMs });
 
@@ -86,6 +88,10 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
     stream: (ref, range) => reader.stream(ref, range),
     size: async (object) => (isSafeName(object) ? ((await admin.sizeOf(object)) ?? null) : null),
     list: () => admin.list(),
+    remove: async (objects) => {
+      if (closed) throw closedError();
+      return remover.remove(objects);
+    },
     ready: async () => {
       if (closed) throw closedError();
       await probe().catch((thrown: unknown) => {
