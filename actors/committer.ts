@@ -252,13 +252,53 @@ export class Committer {
       }
       return;
     }
-    this.#publishOutcomes(requests, entries, outcomes);
+    if (outcomes.some(isGone)) await this.#commitGone(requests, entries, outcomes);
+    else this.#publishOutcomes(requests, entries, outcomes);
+  }
+
+  /**
+   * Writes bodies again whose object was taken for deletion before a message could point into it, and commits those
+   * messages once more: into an object of their own, which nobody can have taken. A message that another one of its
+   * subject has overtaken meanwhile is refused, because the order of one publisher holds.
+   */
+  async #commitGone(
+    requests: readonly CommitRequest[],
+    entries: readonly CommitEntry[],
+    first: readonly CommitOutcome[],
+  ): Promise<void> {
+    const drafts = requests.flatMap((request) => request.drafts);
+    const again = [...entries];
+    const outcomes: (CommitOutcome | StreamError)[] = [...first];
+    const slots = retryableSlots(drafts, entries, first);
+    if (slots.length === 0) return this.#publishOutcomes(requests, entries, first);
+    const bodies = slots.flatMap((slot) => drafts[slot]?.body ?? []).filter((body) => body instanceof Uint8Array);
+    const startedAtMs = this.options.clock();
+    try {
+      const { object } = await this.bodies.writeObject(Buffer.concat(bodies));
+      let offset = 0;
+      for (const slot of slots) {
+        const entry = entries[slot];
+        assert(entry !== undefined, "a slot is the place of an entry");
+        again[slot] = { ...entry, body: { ...entry.body, object, offset } };
+        offset += entry.body.length;
+      }
+      const second = await this.metadata.commit(slots.flatMap((slot) => again[slot] ?? []));
+      assert(second.length === slots.length, "a commit answers every entry");
+      for (const [index, slot] of slots.entries()) outcomes[slot] = second[index] ?? bodyGone();
+    } catch (error) {
+      const refusal = toStreamError(error);
+      for (const slot of slots) outcomes[slot] = refusal;
+      if (refusal.code === "outcome_unknown" || refusal.code === "internal") {
+        this.options.onUnknown({ startedAtMs, bodies: bodiesBySubject(slots.flatMap((slot) => again[slot] ?? [])) });
+      }
+    }
+    this.#publishOutcomes(requests, again, outcomes);
   }
 
   #publishOutcomes(
     requests: readonly CommitRequest[],
     entries: readonly CommitEntry[],
-    outcomes: readonly CommitOutcome[],
+    outcomes: readonly (CommitOutcome | StreamError)[],
   ): void {
     const runs = new RunCollector();
     let index = 0;
@@ -271,7 +311,7 @@ export class Committer {
         const outcome = outcomes[index++];
         assert(entry !== undefined && outcome !== undefined, "outcomes match entries");
         answered.push(toPublishOutcome(entry.subject, outcome));
-        if (outcome.status !== "committed") continue;
+        if (outcome instanceof StreamError || outcome.status !== "committed") continue;
         bytes += entry.body.length;
         runs.add(draft, entry, outcome.sequence, outcome.timestampMs);
       }
@@ -318,7 +358,30 @@ const refusals = (request: CommitRequest, error: StreamError): readonly PublishO
 
 const givenUp = (): StreamError => new StreamError("unavailable", "The publish was given up before its commit.");
 
-const toPublishOutcome = (subject: Subject, outcome: CommitOutcome): PublishOutcome => {
+const bodyGone = (): StreamError =>
+  new StreamError("unavailable", "The stored body was deleted before its message could be stored; publish it again.");
+
+const isGone = ({ status }: CommitOutcome): boolean => status === "body_gone";
+
+/** Places of messages whose body is gone, is in memory still, and that no later one of their subject has overtaken. */
+const retryableSlots = (
+  drafts: readonly Draft[],
+  entries: readonly CommitEntry[],
+  outcomes: readonly CommitOutcome[],
+): readonly number[] => {
+  const slots: number[] = [];
+  const ahead = new Set<Subject>();
+  for (let slot = entries.length - 1; slot >= 0; slot--) {
+    const [entry, outcome] = [entries[slot], outcomes[slot]];
+    if (entry === undefined || outcome === undefined) continue;
+    if (outcome.status === "committed") ahead.add(entry.subject);
+    if (isGone(outcome) && drafts[slot]?.body instanceof Uint8Array && !ahead.has(entry.subject)) slots.push(slot);
+  }
+  return slots.reverse();
+};
+
+const toPublishOutcome = (subject: Subject, outcome: CommitOutcome | StreamError): PublishOutcome => {
+  if (outcome instanceof StreamError) return outcome;
   switch (outcome.status) {
     case "committed":
     case "duplicate":
@@ -334,6 +397,13 @@ const toPublishOutcome = (subject: Subject, outcome: CommitOutcome): PublishOutc
         `The last sequence is ${outcome.lastSequence}; read it again before the next try.`,
         { last_sequence: outcome.lastSequence },
       );
+    case "subject_full":
+      return new StreamError(
+        "subject_full",
+        "The policy of this subject refuses new messages while it is full; delete some, or wait until some expire.",
+      );
+    case "body_gone":
+      return bodyGone();
   }
 };
 

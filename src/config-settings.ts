@@ -15,6 +15,7 @@ import {
 } from "./config-auth.ts";
 import type { Config } from "./config-shape.ts";
 import { type Parsed, parseBodiesUrl, parseMetadataUrl } from "./config-stores.ts";
+import { parsePolicies, parseSweepGrace, parseSweepInterval } from "./config-upkeep.ts";
 import { parseAge, parseSize } from "./core/duration.ts";
 
 export type { Parsed } from "./config-stores.ts";
@@ -33,6 +34,8 @@ export interface Setting<out T> {
   readonly secret?: true;
   /** As a flag it needs no value: `--insecure` is `--insecure=true`. */
   readonly isSwitch?: true;
+  /** A map in the file; elsewhere the same as JSON. */
+  readonly isMap?: true;
   readonly parse: (raw: string) => Parsed<T>;
 }
 
@@ -327,6 +330,29 @@ export const settings = {
     initial: "2m",
     meaning: "how long a message id is remembered, up to 30d",
     parse: parseWindow,
+  }),
+  policies: setting({
+    key: "policies",
+    placeholder: "JSON",
+    initial: "",
+    isMap: true,
+    meaning:
+      'what is kept of subjects, put at every start: a map of filters, each with `max_age`, `max_messages`, `max_bytes` and `discard`; as a flag or variable `{"logs.>":{"max_age":"24h"}}`',
+    parse: parsePolicies,
+  }),
+  sweepInterval: setting({
+    key: "sweep_interval",
+    placeholder: "DURATION",
+    initial: "10s",
+    meaning: "time between two rounds of upkeep, which deletes what policies no longer keep; `off` for none",
+    parse: parseSweepInterval,
+  }),
+  sweepGrace: setting({
+    key: "sweep_grace",
+    placeholder: "DURATION",
+    initial: "2m",
+    meaning: "how long no message points into an object before upkeep deletes it; longer than a publish may take",
+    parse: parseSweepGrace,
   }),
   allowedOrigins: setting({
     key: "allowed_origins",

@@ -2,7 +2,9 @@
  * What the server is told at start; `config.ts` reads it from flags, environment and file.
  * @module
  */
+
 import type { AuditChoice, AuthChoice } from "./auth/choice.ts";
+import type { FilterPolicy } from "./core/policy.ts";
 
 /** Which metadata store, from `MTS_METADATA_URL`. */
 export type MetadataChoice =
@@ -68,6 +70,12 @@ export interface Config {
   readonly bodyBytesMax: number;
   /** How long a message id is remembered, in milliseconds. */
   readonly dedupeWindowMs: number;
+  /** Between two passes of upkeep, in milliseconds; undefined turns it off. */
+  readonly sweepIntervalMs: number | undefined;
+  /** How long nothing has pointed into an object before it is deleted, in milliseconds. */
+  readonly sweepGraceMs: number;
+  /** Policies that are put at start. */
+  readonly policies: readonly FilterPolicy[];
   /** Browser origins let in beside the server's own; `*` alone lets all in. */
   readonly allowedOrigins: readonly string[];
   readonly logLevel: "debug" | "info" | "warn" | "error" | "off";

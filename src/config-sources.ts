@@ -31,6 +31,9 @@ const outerKeys = [...fileKeys, configFileKey];
 /** Settings whose flag may stand alone. */
 const switches = new Set(settingsList.filter(({ isSwitch }) => isSwitch === true).map(({ key }) => key));
 
+/** Settings that are maps in the file. */
+const maps = new Set(settingsList.filter(({ isMap }) => isMap === true).map(({ key }) => key));
+
 /** Variables of the command line's other commands, which may well be set where a server is started. */
 const variablesOfClients: readonly string[] = ["MTS_TOKEN"];
 
@@ -126,7 +129,7 @@ const readConfigText = (name: string, text: string): ConfigSource => {
   const given = new Map<string, GivenText>();
   const errors: string[] = [];
   for (const [key, value] of Object.entries(document)) {
-    const raw = textOfValue(value);
+    const raw = maps.has(key) && typeof value === "object" ? JSON.stringify(value ?? {}) : textOfValue(value);
     if (!fileKeys.includes(key)) {
       errors.push(`${name}: ${quoted(key)}: no such key${didYouMean(key, fileKeys)}; take it out`);
     } else if (raw === undefined) {

@@ -65,7 +65,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   auth: ["core", "codec", "contract:broker", "contract:auth"],
   transport: ["core", "codec", "contract:broker", "contract:auth"],
   client: ["core", "codec"],
-  // The doctor reads the stores of a stopped server, `serve` is the server.
+  // The doctor and the sweep work on the stores of a stopped server, `serve` is the server.
   cli: [
     "core",
     "codec",
@@ -73,6 +73,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "contract:metadata",
     "contract:bodies",
     "verified",
+    "upkeep",
     "client",
     "stores",
     "main",

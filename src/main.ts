@@ -18,9 +18,12 @@ import { needsDataFolder, openStores, type StoreSeams, type Stores } from "./sto
 import { type GrpcOptions, type GrpcTransport, startGrpcTransport } from "./transport/grpc/index.ts";
 import { createHttpApp } from "./transport/http/index.ts";
 import { createWsTransport, type SocketState } from "./transport/ws/index.ts";
+import { Sweeper, timedPause } from "./upkeep/sweeper.ts";
 
 /** WebSocket close code for "the server stops, connect again". */
 const closeShuttingDown = 3001;
+/** Between two looks for orphans, in milliseconds: they are rare, and listing a large bucket is not cheap. */
+const orphansMs = 60 * 60 * 1000;
 /** How long a clean stop may take, in milliseconds. */
 const stopMsMax = 10_000;
 
@@ -120,6 +123,7 @@ const serve = async (
 
   const certificate = config.tls && (await readCertificate(config.tls));
   await broker.start();
+  for (const { filter, policy } of config.policies) await broker.putPolicy(filter, policy);
   const listener = new Listener<SocketState>({
     hostname: config.httpHost,
     port: config.httpPort,
@@ -152,6 +156,29 @@ const serve = async (
     };
     held.defer(watchCertificate({ files: config.tls, current: certificate, log, onChange }));
   }
+  const { sweepIntervalMs: intervalMs, sweepGraceMs: graceMs } = config;
+  const sweeper =
+    intervalMs === undefined
+      ? undefined
+      : new Sweeper({
+          stores: { metadata, bodies },
+          intervalMs,
+          graceMs,
+          orphansMs,
+          clock,
+          elapsedMs: () => performance.now(),
+          random: Math.random,
+          pause: timedPause,
+          onPass: ({ expired, objects, bytes, left, orphans }, tookMs) => {
+            metrics.swept({ expired, objects, bytes, left, orphans, orphanBytes: 0 });
+            log.info("swept", { expired, objects, bytes, left, orphans, took_ms: Math.round(tookMs) });
+          },
+          onFailure: (error) => {
+            metrics.sweepFailed();
+            log.warn("sweep_failed", { error });
+          },
+        });
+  sweeper?.start();
   const { url } = listener;
   log.info("listening", {
     url,
@@ -166,6 +193,7 @@ const serve = async (
     async stop() {
       // Stop accepting; requests under way go on until they are answered.
       const drained = listener.drain();
+      const rested = sweeper?.stop();
       grpc?.drain();
       await broker.drain();
       const grpcClosed = grpc?.close(stopMsMax / 2);
@@ -174,6 +202,7 @@ const serve = async (
       await Promise.race([drained, Bun.sleep(stopMsMax / 2)]);
       await listener.close();
       await grpcClosed;
+      await rested;
       await held.disposeAsync();
       log.info("stopped");
     },

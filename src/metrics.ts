@@ -4,6 +4,7 @@
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { BrokerGauges } from "./broker/index.ts";
+import type { SweepFigures } from "./upkeep/figures.ts";
 
 /** Close codes from 3000 on that the server itself gives. */
 const serverCodes: ReadonlySet<number> = new Set([3001, 3005, 3008, 3501, 3507]);
@@ -15,6 +16,9 @@ export interface ServerMetrics {
   /** One metadata transaction of publishes. */
   transaction(messages: number, bytes: number): void;
   actorFailed(): void;
+  /** A pass of upkeep that did something. */
+  swept(figures: SweepFigures): void;
+  sweepFailed(): void;
   /** A gRPC call that ended. */
   grpcCall(method: string, status: string): void;
   /** WebSocket connections and their frames, as the transport sees them. */
@@ -101,6 +105,12 @@ export const createMetrics = (sources: {
       }
     },
   });
+  const upkeep = (name: string, help: string): Counter => new Counter({ name, help, registers });
+  const expired = upkeep("mts_expired_messages_total", "Messages deleted because a policy no longer keeps them.");
+  const deleted = upkeep("mts_deleted_objects_total", "Objects of the body store deleted by upkeep.");
+  const deletedBytes = upkeep("mts_deleted_object_bytes_total", "Bytes of these objects.");
+  const orphans = upkeep("mts_orphan_objects_total", "Objects found that belonged to no message.");
+  const sweepFailures = upkeep("mts_sweep_failures_total", "Rounds of upkeep that failed and were tried again.");
   gauge("mts_live_actors", "Subject actors in memory.", () => sources.broker().liveActors);
   gauge("mts_mailbox_depth", "Publishes that wait in mailboxes.", () => sources.broker().mailboxDepth);
   gauge("mts_in_flight_bytes", "Bytes of bodies not committed yet.", () => sources.broker().inFlightBytes);
@@ -122,6 +132,13 @@ export const createMetrics = (sources: {
       batch.observe(count);
     },
     actorFailed: () => failures.inc(),
+    swept(figures) {
+      expired.inc(figures.expired);
+      deleted.inc(figures.objects);
+      deletedBytes.inc(figures.bytes);
+      orphans.inc(figures.orphans);
+    },
+    sweepFailed: () => sweepFailures.inc(),
     grpcCall(method, status) {
       const key = `${method} ${status}`;
       grpcCalls.set(key, (grpcCalls.get(key) ?? 0) + 1);

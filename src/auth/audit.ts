@@ -24,7 +24,11 @@ export type AuditVerb =
   | "put_consumer"
   | "consumer"
   | "consumers"
-  | "delete_consumer";
+  | "delete_consumer"
+  | "put_policy"
+  | "policy"
+  | "policies"
+  | "delete_policy";
 
 /** What belongs to a line; `subject` is a subject or a filter. */
 export interface AuditFields {
@@ -50,6 +54,8 @@ const changes: ReadonlySet<AuditVerb> = new Set([
   "purge",
   "put_consumer",
   "delete_consumer",
+  "put_policy",
+  "delete_policy",
 ]);
 /** Outcomes that are told of whatever the verb is. */
 const refusals: ReadonlySet<string> = new Set(["permission_denied", "unauthenticated", "token_expired"]);

@@ -9,7 +9,7 @@
  * | `subscribe` (live tails too), for the whole filter | `subscribe` |
  * | consumers, `ack`, `nack` | `fetch` or `subscribe` |
  * | `subjects`: what may be used in any way | any |
- * | `purge` | `admin` |
+ * | `purge`, policies of filters whose subjects are all granted | `admin` |
  * @module
  */
 import type {
@@ -27,7 +27,8 @@ import type {
 } from "../broker/contract.ts";
 import { StreamError, toStreamError } from "../core/errors.ts";
 import type { BodyRef, ConsumerConfig, ConsumerState, Draft, PublishOutcome, Sequence } from "../core/message.ts";
-import type { ConsumerName, Subject } from "../core/subject.ts";
+import type { FilterPolicy, RetentionPolicy } from "../core/policy.ts";
+import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
 import type { Audit, AuditFields } from "./audit.ts";
 import { type Access, type Permission, permissionDenied, tokenExpired } from "./grant.ts";
 import { HeldSubscription } from "./held-subscription.ts";
@@ -126,6 +127,32 @@ export class AuthorizedBroker implements Broker {
     const { grant } = this.#access;
     await this.#require(line, "to delete messages of this subject", () => grant.admin && this.#access.covers(subject));
     return this.#audit.watch(line, this.#inner.purge(subject, through));
+  }
+
+  async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<{ readonly created: boolean }> {
+    return this.#aboutPolicy("put_policy", filter, () => this.#inner.putPolicy(filter, policy));
+  }
+
+  async policy(filter: SubjectFilter): Promise<RetentionPolicy> {
+    return this.#aboutPolicy("policy", filter, () => this.#inner.policy(filter));
+  }
+
+  async policies(): Promise<readonly FilterPolicy[]> {
+    const line = this.#line("policies");
+    await this.#require(line, "to see policies", () => this.#access.grant.admin);
+    const policies = await this.#audit.watch(line, this.#inner.policies());
+    return policies.filter(({ filter }) => this.#access.coversFilter(filter));
+  }
+
+  async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy> {
+    return this.#aboutPolicy("delete_policy", filter, () => this.#inner.deletePolicy(filter));
+  }
+
+  async #aboutPolicy<T>(verb: AuditFields["verb"], filter: SubjectFilter, run: () => Promise<T>): Promise<T> {
+    const line = this.#line(verb, filter);
+    const { grant } = this.#access;
+    await this.#require(line, "policies of this filter", () => grant.admin && this.#access.coversFilter(filter));
+    return this.#audit.watch(line, run());
   }
 
   putConsumer(subject: Subject, name: ConsumerName, config: ConsumerConfig): ReturnType<Broker["putConsumer"]> {

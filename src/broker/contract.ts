@@ -17,6 +17,7 @@ import type {
   SubjectDetails,
   SubjectSummary,
 } from "../core/message.ts";
+import type { FilterPolicy, RetentionPolicy } from "../core/policy.ts";
 import type { StartPosition } from "../core/start.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
 
@@ -166,6 +167,18 @@ export interface Broker {
   /** @throws StreamError `subject_not_found` */
   subject(subject: Subject): Promise<SubjectDetails>;
   purge(subject: Subject, through: Sequence): Promise<{ readonly deleted: number }>;
+
+  /**
+   * Sets what is kept of the subjects that a filter names, of what is stored already too.
+   * @throws StreamError `too_many_policies`
+   */
+  putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<{ readonly created: boolean }>;
+  /** @throws StreamError `policy_not_found` */
+  policy(filter: SubjectFilter): Promise<RetentionPolicy>;
+  /** All of them, in byte order of their filters. */
+  policies(): Promise<readonly FilterPolicy[]>;
+  /** The policy it had. @throws StreamError `policy_not_found` */
+  deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy>;
 
   /** @throws StreamError `consumer_exists` when it is there with another configuration */
   putConsumer(

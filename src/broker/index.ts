@@ -12,7 +12,8 @@ import { VerifiedBodies } from "../bodies/verified.ts";
 import { StreamError } from "../core/errors.ts";
 import { pageBodyBytesMax, publishMsMax } from "../core/limits.ts";
 import type { ConsumerConfig, Sequence } from "../core/message.ts";
-import type { ConsumerName, Subject } from "../core/subject.ts";
+import type { RetentionPolicy } from "../core/policy.ts";
+import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
 import type {
   AckOutcome,
   AckRequest,
@@ -227,6 +228,24 @@ class StreamBroker implements OwnedBroker {
     return result;
   }
 
+  async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<{ readonly created: boolean }> {
+    return { created: (await this.#metadata.putPolicy(filter, policy)) === "created" };
+  }
+
+  async policy(filter: SubjectFilter): Promise<RetentionPolicy> {
+    const found = (await this.#metadata.policies()).find((policy) => policy.filter === filter);
+    if (found === undefined) throw policyNotFound(filter);
+    return found.policy;
+  }
+
+  policies: Broker["policies"] = () => this.#metadata.policies();
+
+  async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy> {
+    const policy = await this.#metadata.deletePolicy(filter);
+    if (policy === null) throw policyNotFound(filter);
+    return policy;
+  }
+
   async putConsumer(subject: Subject, name: ConsumerName, config: ConsumerConfig): ReturnType<Broker["putConsumer"]> {
     const { status, state } = await this.#metadata.putConsumer(subject, name, config);
     if (status === "differs") {
@@ -400,6 +419,9 @@ class StreamBroker implements OwnedBroker {
     return { ...pulled.head, subject, epoch: this.epoch, ...loaded, nextSequence: next };
   }
 }
+
+const policyNotFound = (filter: SubjectFilter): StreamError =>
+  new StreamError("policy_not_found", `The filter ${filter} has no policy of its own.`);
 
 const consumerNotFound = (name: ConsumerName): StreamError =>
   new StreamError("consumer_not_found", `There is no consumer ${name} on this subject.`);

@@ -10,6 +10,7 @@ import { infoCommand } from "./info.ts";
 import { publishCommand } from "./publish/index.ts";
 import { subjectsCommand } from "./subjects.ts";
 import { subscribeCommand } from "./subscribe.ts";
+import { sweepCommand } from "./sweep.ts";
 import { tokenCommands } from "./token/index.ts";
 
 /** The server; its flags are all of its settings. */
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   subjectsCommand,
   infoCommand,
   doctorCommand,
+  sweepCommand,
   ...tokenCommands,
 ];
 

@@ -33,6 +33,8 @@ export interface CheckOptions {
   readonly report: Report;
   /** Called after every page of messages. */
   readonly onProgress?: () => void;
+  /** Objects written after this, Unix milliseconds, may still be waiting for their messages. */
+  readonly youngSinceMs: number;
   readonly signal?: AbortSignal;
 }
 
@@ -49,7 +51,7 @@ export const checkStores = async (stores: DoctorStores, options: CheckOptions): 
     report.add({ code: "store_unreadable", detail: `the subjects cannot be listed: ${reasonOf(thrown)}` });
   }
   try {
-    await countOrphans(stores, report, signal);
+    await countOrphans(stores, options);
   } catch (thrown) {
     signal?.throwIfAborted();
     report.add({ code: "store_unreadable", detail: `the objects cannot be listed: ${reasonOf(thrown)}` });

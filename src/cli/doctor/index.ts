@@ -2,21 +2,16 @@
  * `doctor`: opens the stores of a stopped server as the server would, has them checked, and says what is wrong.
  * @module
  */
-import { existsSync } from "node:fs";
-import { loadConfig } from "../../config.ts";
 import type { Config } from "../../config-shape.ts";
-import { type DataFolder, DataFolderError, DataFolderLockedError, openDataFolder } from "../../data-folder.ts";
-import { missingMetadata, needsDataFolder, openStores, type Stores } from "../../stores.ts";
-import { CliFailure, type Command, UsageError } from "../command.ts";
+import { openStores, type Stores } from "../../stores.ts";
+import type { Command } from "../command.ts";
 import { count, sizeText } from "../format.ts";
 import type { Io } from "../io.ts";
-import type { Given } from "../options.ts";
+import { storeOptions, withStoresOf } from "../offline.ts";
 import { StatusLine } from "../progress.ts";
 import { checkStores, reasonOf } from "./check.ts";
 import { type Problem, Report } from "./problems.ts";
 
-/** Settings that say where the stores are; the others do not matter to what is stored. */
-const configFlags = ["data-dir", "metadata-url", "bodies-url", "config"] as const;
 /** Problems that are printed; the summary has the total. */
 const printedMax = 100;
 
@@ -30,61 +25,19 @@ must be stopped: the data folder lets in one at a time. No message is changed.
 
 Checked are, for each subject: that its messages are exactly those from the first to the last sequence of its head,
 that their times never decrease, that its sums are right, that every body is there with its SHA-256, and that its
-consumers stand where they can. Objects of the body store that belong to no message are counted; they are no problem.
+consumers stand where they can. Objects of the body store that belong to no message are counted, and named unless so
+many wait for their deletion or were written within the server's sweep_grace; they are no problem, the next sweep
+takes them away.
 
 Exits 1 and names what is wrong.`,
   operands: { min: 0, max: 0 },
   isOffline: true,
   options: {
-    "data-dir": { kind: "text", placeholder: "DIR", meaning: "data folder; default as for the server" },
-    "metadata-url": { kind: "text", placeholder: "URL", meaning: "metadata store; default as for the server" },
-    "bodies-url": { kind: "text", placeholder: "URL", meaning: "body store; default as for the server" },
-    config: { kind: "text", placeholder: "FILE", meaning: "file with the settings; default as for the server" },
+    ...storeOptions,
     json: { kind: "flag", meaning: "print one JSON object" },
   },
-  run: async (given, io) => {
-    const config = configOf(given, io);
-    // Stores on other machines are shared: they are looked at while servers run.
-    const folder = needsDataFolder(config) ? await lock(config) : undefined;
-    try {
-      return await examine(config, given.flag("json"), io);
-    } finally {
-      await folder?.close();
-    }
-  },
+  run: (given, io) => withStoresOf(given, io, (config) => examine(config, given.flag("json"), io)),
 };
-
-const configOf = (given: Given, io: Io): Config => {
-  const argv = configFlags.flatMap((name) => {
-    const value = given.text(name);
-    return value === undefined ? [] : [`--${name}=${value}`];
-  });
-  const loaded = loadConfig({ argv, env: io.env, cwd: io.cwd });
-  if ("errors" in loaded) throw new UsageError(loaded.errors.join("\nminitoolstream: "));
-  if (!("config" in loaded)) throw new UsageError("the settings are a request for help");
-  return loaded.config;
-};
-
-const lock = async (config: Config): Promise<DataFolder> => {
-  const { dataDir } = config;
-  // Opening would make them, and an empty store is always healthy.
-  if (!existsSync(dataDir)) throw new CliFailure(`there is no data folder ${dataDir}; name it with --data-dir`);
-  const missing = missingMetadata(config);
-  if (missing !== undefined) {
-    throw new CliFailure(`there is no metadata at ${missing}: no server has stored anything there`);
-  }
-  try {
-    return await openDataFolder(dataDir);
-  } catch (thrown) {
-    if (thrown instanceof DataFolderLockedError) throw locked(dataDir, thrown.holderPid);
-    throw thrown instanceof DataFolderError ? new CliFailure(thrown.message) : thrown;
-  }
-};
-
-const locked = (dataDir: string, pid: number | undefined): CliFailure =>
-  new CliFailure(
-    `a server runs on ${dataDir}${pid === undefined ? "" : ` (process ${pid})`}: stop it first (Ctrl-C where it runs, or kill -TERM ${pid ?? "PID"}), then ask again`,
-  );
 
 const examine = async (config: Config, asJson: boolean, io: Io): Promise<number> => {
   const status = new StatusLine(io);
@@ -117,7 +70,8 @@ const check = async (config: Config, report: Report, io: Io, onProgress: () => v
   }
   try {
     for (const warning of stores.metadata.warnings) report.add({ code: "store_warning", detail: warning });
-    await checkStores(stores, { report, onProgress, signal: io.stop });
+    const youngSinceMs = io.nowMs() - config.sweepGraceMs;
+    await checkStores(stores, { report, onProgress, youngSinceMs, signal: io.stop });
   } finally {
     await Promise.allSettled([stores.metadata.close(), stores.bodies.close()]);
   }
@@ -139,7 +93,8 @@ const writeSummary = async (report: Report, io: Io): Promise<void> => {
 };
 
 const jsonOf = (report: Report): Readonly<Record<string, unknown>> => {
-  const { subjects, messages, bytes, consumers, orphans, orphanBytes, problems, kept, notes } = report;
+  const { subjects, messages, bytes, consumers, problems, kept, notes } = report;
+  const { orphans, orphanBytes, youngObjects, deadObjects, orphanNames } = report;
   return {
     healthy: problems === 0,
     subjects,
@@ -148,6 +103,9 @@ const jsonOf = (report: Report): Readonly<Record<string, unknown>> => {
     consumers,
     orphans,
     orphan_bytes: orphanBytes,
+    young_objects: youngObjects,
+    dead_objects: deadObjects,
+    orphan_list: orphanNames,
     problems,
     problem_list: kept,
     problem_list_complete: kept.length === problems,

@@ -45,6 +45,10 @@ export interface Findings {
   /** Objects of the body store that no message points into. */
   orphans: number;
   orphanBytes: number;
+  /** Of those, how many are so young that their messages may be on the way. */
+  youngObjects: number;
+  /** Objects that the metadata store has noted for deletion, whether or not they are there still. */
+  deadObjects: number;
   /** All problems, also those that are not kept. */
   problems: number;
 }
@@ -60,7 +64,11 @@ export class Report implements Findings {
   consumers = 0;
   orphans = 0;
   orphanBytes = 0;
+  youngObjects = 0;
+  deadObjects = 0;
   problems = 0;
+  /** Names of objects that no message points into, young ones left out; empty when all of them are noted as dead. */
+  orphanNames: readonly string[] = [];
   readonly kept: Problem[] = [];
   /** Worth knowing and not wrong. */
   readonly notes: string[] = [];

@@ -63,6 +63,8 @@ const statusOf: Readonly<Record<ErrorCode, StatusName>> = {
   too_many_messages: "INVALID_ARGUMENT",
   too_many_subscriptions: "RESOURCE_EXHAUSTED",
   subscription_not_found: "NOT_FOUND",
+  too_many_policies: "RESOURCE_EXHAUSTED",
+  policy_not_found: "NOT_FOUND",
   sequence_out_of_range: "OUT_OF_RANGE",
   wrong_ack_mode: "FAILED_PRECONDITION",
   upgrade_required: "UNIMPLEMENTED",
@@ -75,6 +77,7 @@ const statusOf: Readonly<Record<ErrorCode, StatusName>> = {
   shutting_down: "UNAVAILABLE",
   // Not UNAVAILABLE: clients repeat that by themselves, and without a message id the message would be there twice.
   outcome_unknown: "UNKNOWN",
+  subject_full: "RESOURCE_EXHAUSTED",
   storage_full: "RESOURCE_EXHAUSTED",
 };
 

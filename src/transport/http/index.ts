@@ -18,6 +18,7 @@ import { messageRoutes } from "./message.ts";
 import { openApiDocument } from "./openapi/document.ts";
 import { opsRoutes } from "./ops.ts";
 import { Pace } from "./pace.ts";
+import { policyRoutes } from "./policies.ts";
 import { problemResponse } from "./problem.ts";
 import { publishRoutes } from "./publish.ts";
 import { readRoutes } from "./read.ts";
@@ -102,6 +103,7 @@ const allRoutes = (services: HttpServices, { version, authenticator }: HttpAppOp
     ...messageRoutes(services),
     ...subjectRoutes(),
     ...consumerRoutes(services),
+    ...policyRoutes(),
     ...opsRoutes(services),
     ...swaggerRoutes(() => (document ??= openApiDocument(routes, version, authenticator.anonymous === undefined))),
   ];

@@ -56,6 +56,7 @@ export const tags = {
   read: "Reading messages: pages, long polls, live tails, single bodies.",
   subjects: "Subjects and what is in them.",
   consumers: "Named, durable positions on a subject.",
+  policies: "What is kept of subjects, and for how long.",
   operations: "Health, metrics and this document.",
 } as const;
 

@@ -17,7 +17,13 @@ import {
   subjectInPath,
 } from "./operation.ts";
 
-const publishErrors = [...storeErrors, "storage_full", "not_acceptable", "unsupported_media_type"] as const;
+const publishErrors = [
+  ...storeErrors,
+  "subject_full",
+  "storage_full",
+  "not_acceptable",
+  "unsupported_media_type",
+] as const;
 
 const receiptResponse = (description: string): ResponseObject => ({
   ...structured(description, ref("Receipt")),

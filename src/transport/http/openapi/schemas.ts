@@ -143,6 +143,14 @@ export const schemas = {
     created_at: unixMs,
   }),
   ConsumerList: object({ consumers: list(ref("Consumer")) }),
+  Policy: object({
+    filter: text,
+    max_age: orNull({ ...text, description: "A duration such as `24h`." }),
+    max_messages: orNull(integer(1, sequenceMax)),
+    max_bytes: orNull(integer(1, sequenceMax)),
+    discard: { type: "string", enum: ["old", "new"] },
+  }),
+  PolicyList: object({ policies: list(ref("Policy")) }),
   Readiness: object({
     ready: flag,
     dependencies: {

@@ -1,0 +1,137 @@
+/**
+ * One pass of upkeep, in steps that may end at any moment without harm: rows go before objects, and an object is
+ * forgotten only when it is gone. Whatever a pass that died has left, the next one finds where it was.
+ * @module
+ */
+import type { BodyStore } from "../bodies/contract.ts";
+import type { MetadataStore } from "../metadata/contract.ts";
+import { noFigures, type SweepFigures } from "./figures.ts";
+import { findOrphans } from "./orphans.ts";
+
+/** Subjects looked at in one transaction: short enough that publishes hardly notice. */
+const subjectsMax = 256;
+/** Objects deleted at a time. */
+const objectsMax = 500;
+/** Sizes asked for at once. */
+const sizesMax = 8;
+/** Bounds of the time that a node has for the objects it was handed; twice handed out does no harm. */
+const leaseMs = { min: 1000, max: 60_000 } as const;
+
+/** What upkeep asks of the stores. */
+export interface SweepStores {
+  readonly metadata: Pick<MetadataStore, "expire" | "takeDead" | "forgetDead" | "condemn" | "referenced">;
+  readonly bodies: Pick<BodyStore, "list" | "remove" | "size">;
+}
+
+/** How a pass goes. */
+export interface PassOptions {
+  /**
+   * How long nothing has pointed into an object before it is deleted, in milliseconds. Publishes whose objects are
+   * younger find them; one that comes later is written again.
+   */
+  readonly graceMs: number;
+  /** Also look through the whole body store for objects that nobody knows of. */
+  readonly orphans: boolean;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+  /** Called between the steps; what is waited for here is what makes a pass gentle. */
+  readonly rest: () => Promise<void>;
+  /** Ends the pass between two steps. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((figures: SweepFigures) => void) | undefined;
+}
+
+/** @throws StreamError whatever a store refuses with; what was done before is done */
+export const runPass = async (stores: SweepStores, options: PassOptions): Promise<SweepFigures> => {
+  const pass = new Pass(stores, options);
+  await pass.expire();
+  // Before the objects are deleted, so that old orphans need not wait for another pass when the grace is short.
+  if (options.orphans) await pass.condemnOrphans();
+  await pass.deleteDead();
+  return pass.figures;
+};
+
+class Pass {
+  figures: SweepFigures = noFigures;
+  readonly #stores: SweepStores;
+  readonly #options: PassOptions;
+
+  constructor(stores: SweepStores, options: PassOptions) {
+    this.#stores = stores;
+    this.#options = options;
+  }
+
+  async expire(): Promise<void> {
+    let after: string | undefined;
+    while (!this.#isOver) {
+      const { expired, next } = await this.#stores.metadata.expire(after, subjectsMax);
+      await this.#did({ expired: this.figures.expired + expired });
+      if (next === undefined) return;
+      after = next;
+    }
+  }
+
+  async condemnOrphans(): Promise<void> {
+    if (this.#isOver) return;
+    const modifiedUntilMs = this.#options.clock() - this.#options.graceMs;
+    for await (const page of findOrphans(this.#stores, modifiedUntilMs)) {
+      const orphans = page.length === 0 ? 0 : await this.#stores.metadata.condemn(page.map(({ object }) => object));
+      // Which of them were dead already is not told, so the bytes are counted in proportion.
+      const bytes = page.reduce((sum, object) => sum + object.bytes, 0);
+      const orphanBytes = orphans === 0 ? 0 : Math.round((bytes * orphans) / page.length);
+      await this.#did({
+        orphans: this.figures.orphans + orphans,
+        orphanBytes: this.figures.orphanBytes + orphanBytes,
+      });
+      if (this.#isOver) return;
+    }
+  }
+
+  async deleteDead(): Promise<void> {
+    const { graceMs } = this.#options;
+    const lease = Math.min(leaseMs.max, Math.max(leaseMs.min, graceMs));
+    while (!this.#isOver) {
+      const taken = await this.#stores.metadata.takeDead({ limit: objectsMax, minAgeMs: graceMs, leaseMs: lease });
+      if (taken.length === 0) return;
+      const sizes = await this.#sizesOf(taken);
+      const left = new Set(await this.#stores.bodies.remove(taken));
+      const gone = taken.filter((object) => !left.has(object));
+      if (gone.length > 0) await this.#stores.metadata.forgetDead(gone);
+      await this.#did({
+        objects: this.figures.objects + gone.length,
+        bytes: this.figures.bytes + gone.reduce((sum, object) => sum + (sizes.get(object) ?? 0), 0),
+        left: this.figures.left + left.size,
+      });
+      if (taken.length < objectsMax) return;
+    }
+  }
+
+  /** Bytes of the objects that are there. A figure only, so that one that cannot be found out is no reason to stop. */
+  async #sizesOf(objects: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>();
+    const waiting = objects.values();
+    let isAnswered = true;
+    const work = async (): Promise<void> => {
+      for (const object of waiting) {
+        if (!isAnswered) return;
+        try {
+          sizes.set(object, (await this.#stores.bodies.size(object)) ?? 0);
+        } catch {
+          isAnswered = false;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: sizesMax }, work));
+    return sizes;
+  }
+
+  get #isOver(): boolean {
+    return this.#options.signal?.aborted === true;
+  }
+
+  async #did(done: Partial<SweepFigures>): Promise<void> {
+    this.figures = { ...this.figures, ...done };
+    this.#options.onProgress?.(this.figures);
+    if (!this.#isOver) await this.#options.rest();
+  }
+}
