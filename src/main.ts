@@ -18,6 +18,7 @@ import { needsDataFolder, openStores, type StoreSeams, type Stores } from "./sto
 import { type GrpcOptions, type GrpcTransport, startGrpcTransport } from "./transport/grpc/index.ts";
 import { createHttpApp } from "./transport/http/index.ts";
 import { createWsTransport, type SocketState } from "./transport/ws/index.ts";
+import { lingerMsOf } from "./upkeep/removed.ts";
 import { Sweeper, timedPause } from "./upkeep/sweeper.ts";
 
 /** WebSocket close code for "the server stops, connect again". */
@@ -164,6 +165,7 @@ const serve = async (
           stores: { metadata, bodies },
           intervalMs,
           graceMs,
+          lingerMs: lingerMsOf(bodyBytesMax),
           orphansMs,
           clock,
           elapsedMs: () => performance.now(),

@@ -12,7 +12,7 @@ import { VerifiedBodies } from "../bodies/verified.ts";
 import { StreamError } from "../core/errors.ts";
 import { pageBodyBytesMax, publishMsMax } from "../core/limits.ts";
 import type { ConsumerConfig, Sequence } from "../core/message.ts";
-import type { RetentionPolicy } from "../core/policy.ts";
+import { type RetentionPolicy, samePolicy } from "../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
 import type {
   AckOutcome,
@@ -38,6 +38,7 @@ import type {
 } from "./contract.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Doubts } from "./doubt.ts";
+import { expireAll } from "./expire.ts";
 import type { FollowerTools } from "./follower.ts";
 import { Hub } from "./hub.ts";
 import { lookAgain } from "./look-again.ts";
@@ -229,6 +230,9 @@ class StreamBroker implements OwnedBroker {
   }
 
   async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<{ readonly created: boolean }> {
+    const all = await this.#metadata.policies();
+    const before = all.find((known) => known.filter === filter)?.policy;
+    if (before === undefined || !samePolicy(before, policy)) await expireAll(this.#metadata, all);
     return { created: (await this.#metadata.putPolicy(filter, policy)) === "created" };
   }
 
@@ -241,6 +245,7 @@ class StreamBroker implements OwnedBroker {
   policies: Broker["policies"] = () => this.#metadata.policies();
 
   async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy> {
+    await expireAll(this.#metadata, await this.#metadata.policies());
     const policy = await this.#metadata.deletePolicy(filter);
     if (policy === null) throw policyNotFound(filter);
     return policy;

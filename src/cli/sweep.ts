@@ -3,10 +3,11 @@
  * @module
  */
 import type { Config } from "../config-shape.ts";
-import { openStores, type Stores } from "../stores.ts";
+import { needsDataFolder, openStores, type Stores } from "../stores.ts";
 import { noFigures, type SweepFigures } from "../upkeep/figures.ts";
 import { findOrphans } from "../upkeep/orphans.ts";
 import { runPass } from "../upkeep/pass.ts";
+import { RemovedObjects } from "../upkeep/removed.ts";
 import type { Command } from "./command.ts";
 import { count, sizeText } from "./format.ts";
 import { type Io, interruptedCode } from "./io.ts";
@@ -17,6 +18,8 @@ import { StatusLine } from "./progress.ts";
 interface SweepChoice {
   readonly graceMs: number;
   readonly orphans: boolean;
+  /** Nobody else has the stores, so that no publish is under way. */
+  readonly alone: boolean;
 }
 
 export const sweepCommand: Command = {
@@ -31,7 +34,8 @@ name, as the server would. An embedded server must be stopped; over Tarantool an
 With --orphans the whole body store is looked through for objects that nobody knows of, such as failed publishes
 leave. They are noted, and deleted once --grace has passed since: by this round when it is 0s, else by a later one.
 
-Give a short --grace only while no server runs: a publish whose object is deleted under it has to write it again.
+A short --grace beside running servers is safe; a publish whose object is deleted under it is written again, or
+refused as unavailable when it is large.
 
 With --dry-run nothing is changed: it says how many objects are noted for deletion, and with --orphans which objects
 belong to no message. What only a policy would delete is not counted.`,
@@ -45,7 +49,8 @@ belong to no message. What only a policy would delete is not counted.`,
   },
   run: (given, io) =>
     withStoresOf(given, io, async (config) => {
-      const choice = { graceMs: given.durationMs("grace") ?? config.sweepGraceMs, orphans: given.flag("orphans") };
+      const graceMs = given.durationMs("grace") ?? config.sweepGraceMs;
+      const choice = { graceMs, orphans: given.flag("orphans"), alone: needsDataFolder(config) };
       return withStores(config, (stores) =>
         given.flag("dry-run") ? lookOnly(stores, choice, io) : sweep(stores, choice, io),
       );
@@ -61,13 +66,15 @@ const withStores = async (config: Config, run: (stores: Stores) => Promise<numbe
   }
 };
 
-const sweep = async (stores: Stores, { graceMs, orphans }: SweepChoice, io: Io): Promise<number> => {
+const sweep = async (stores: Stores, { graceMs, orphans, alone }: SweepChoice, io: Io): Promise<number> => {
   const status = new StatusLine(io);
   let figures: SweepFigures = noFigures;
   status.show("sweeping");
   try {
     await runPass(stores, {
       graceMs,
+      // Beside servers the deleted objects are theirs to forget, when no publish can point into them any more.
+      removed: new RemovedObjects(alone ? 0 : Number.POSITIVE_INFINITY, () => performance.now()),
       orphans,
       clock: io.nowMs,
       rest: () => Promise.resolve(),
@@ -82,7 +89,7 @@ const sweep = async (stores: Stores, { graceMs, orphans }: SweepChoice, io: Io):
     await io.stdout.write(`${textOf(figures)}\n`);
   }
   const waiting = await stores.metadata.countDead();
-  if (waiting > 0) await io.stdout.write(`${count(waiting, "object")} noted for deletion later\n`);
+  if (waiting > 0) await io.stdout.write(`${count(waiting, "object")} noted for later sweeps\n`);
   if (io.stop.aborted) return interruptedCode;
   return figures.left === 0 ? 0 : 1;
 };

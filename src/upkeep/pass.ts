@@ -1,12 +1,14 @@
 /**
  * One pass of upkeep, in steps that may end at any moment without harm: rows go before objects, and an object is
- * forgotten only when it is gone. Whatever a pass that died has left, the next one finds where it was.
+ * forgotten only when it is gone and nobody can point into it any more. Whatever a pass that died has left, the next
+ * one finds where it was.
  * @module
  */
 import type { BodyStore } from "../bodies/contract.ts";
 import type { MetadataStore } from "../metadata/contract.ts";
 import { noFigures, type SweepFigures } from "./figures.ts";
 import { findOrphans } from "./orphans.ts";
+import type { RemovedObjects } from "./removed.ts";
 
 /** Subjects looked at in one transaction: short enough that publishes hardly notice. */
 const subjectsMax = 256;
@@ -26,10 +28,12 @@ export interface SweepStores {
 /** How a pass goes. */
 export interface PassOptions {
   /**
-   * How long nothing has pointed into an object before it is deleted, in milliseconds. Publishes whose objects are
-   * younger find them; one that comes later is written again.
+   * How long nothing has pointed into an object before it is deleted, in milliseconds. When it is longer than publishes
+   * take, none has to be written again; shorter is safe, too.
    */
   readonly graceMs: number;
+  /** What this process has deleted before and not forgotten. */
+  readonly removed: RemovedObjects;
   /** Also look through the whole body store for objects that nobody knows of. */
   readonly orphans: boolean;
   /** Unix milliseconds. */
@@ -48,6 +52,7 @@ export const runPass = async (stores: SweepStores, options: PassOptions): Promis
   // Before the objects are deleted, so that old orphans need not wait for another pass when the grace is short.
   if (options.orphans) await pass.condemnOrphans();
   await pass.deleteDead();
+  await pass.forgetRemoved();
   return pass.figures;
 };
 
@@ -93,16 +98,28 @@ class Pass {
     while (!this.#isOver) {
       const taken = await this.#stores.metadata.takeDead({ limit: objectsMax, minAgeMs: graceMs, leaseMs: lease });
       if (taken.length === 0) return;
-      const sizes = await this.#sizesOf(taken);
-      const left = new Set(await this.#stores.bodies.remove(taken));
-      const gone = taken.filter((object) => !left.has(object));
-      if (gone.length > 0) await this.#stores.metadata.forgetDead(gone);
+      // What is not forgotten comes again.
+      const standing = taken.filter((object) => !this.#options.removed.has(object));
+      const sizes = await this.#sizesOf(standing);
+      const left = new Set(standing.length === 0 ? [] : await this.#stores.bodies.remove(standing));
+      const gone = standing.filter((object) => !left.has(object));
+      this.#options.removed.add(gone);
       await this.#did({
         objects: this.figures.objects + gone.length,
         bytes: this.figures.bytes + gone.reduce((sum, object) => sum + (sizes.get(object) ?? 0), 0),
         left: this.figures.left + left.size,
       });
       if (taken.length < objectsMax) return;
+    }
+  }
+
+  async forgetRemoved(): Promise<void> {
+    while (!this.#isOver) {
+      const due = this.#options.removed.due(objectsMax);
+      if (due.length === 0) return;
+      await this.#stores.metadata.forgetDead(due);
+      this.#options.removed.drop(due);
+      await this.#did({});
     }
   }
 

@@ -5,6 +5,7 @@
  */
 import { hasWork, type SweepFigures } from "./figures.ts";
 import { runPass, type SweepStores } from "./pass.ts";
+import { RemovedObjects } from "./removed.ts";
 
 /** Between two passes that fail, in milliseconds at most, unless the interval is longer. */
 const backOffMsMax = 5 * 60_000;
@@ -20,6 +21,8 @@ export interface SweeperOptions {
   readonly intervalMs: number;
   /** See `PassOptions`. */
   readonly graceMs: number;
+  /** How long a deleted object is remembered, see `lingerMsOf`. */
+  readonly lingerMs: number;
   /** Between two looks through the whole body store, in milliseconds. */
   readonly orphansMs: number;
   /** Unix milliseconds. */
@@ -40,11 +43,13 @@ export interface SweeperOptions {
 export class Sweeper {
   readonly #options: SweeperOptions;
   readonly #stopping = new AbortController();
+  readonly #removed: RemovedObjects;
   #running: Promise<void> | undefined;
   #orphansDueMs: number;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
+    this.#removed = new RemovedObjects(options.lingerMs, options.elapsedMs);
     this.#orphansDueMs = options.elapsedMs() + options.orphansMs * (0.5 + options.random() / 2);
   }
 
@@ -82,7 +87,8 @@ export class Sweeper {
       figures = done;
     };
     try {
-      await runPass(stores, { graceMs, orphans, clock, signal, rest: this.#rester(), onProgress });
+      const rest = this.#rester();
+      await runPass(stores, { graceMs, removed: this.#removed, orphans, clock, signal, rest, onProgress });
       if (orphans) this.#orphansDueMs = elapsedMs() + orphansMs;
       return figures === undefined || figures.left === 0;
     } catch (error) {

@@ -54,7 +54,8 @@ const tell = (report: Report): void => {
   const belong = orphans === 1 ? "belongs" : "belong";
   report.note(`${count(orphans, "object")} of the body store (${count(orphanBytes, "byte")}) ${belong} to no message`);
   if (youngObjects > 0) report.note(`${count(youngObjects, "object")} of these may still get a message`);
-  if (deadObjects > 0) report.note(`${count(deadObjects, "object")} noted for deletion by the next sweeps`);
+  if (deadObjects > 0)
+    report.note(`${count(deadObjects, "object")} noted for deletion by the next sweeps, or deleted a moment ago`);
   if (orphanNames.length === 0) return;
   report.note("the next look for orphans (minitoolstream sweep --orphans) finds those that are not noted, among:");
   for (const name of orphanNames.slice(0, printedMax)) report.note(`  ${name}`);

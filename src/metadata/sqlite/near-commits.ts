@@ -53,8 +53,18 @@ export class NearCommits {
     this.#averageMs = isFirst ? tookMs : this.#averageMs + (tookMs - this.#averageMs) / averaged;
   }
 
+  /** Whether a commit has cut a subject since this was last asked: the rows are for the other thread to remove. */
+  hasCut(): boolean {
+    return this.#tables.garbage.takeNoted();
+  }
+
   /** Another connection has committed: what was known of the tables from here may be out of date. */
   changedElsewhere(): void {
     this.#tables.messageIds.mayHaveRows();
+  }
+
+  /** The other thread has, or may have, changed the policies. */
+  policiesChanged(): void {
+    this.#tables.policies.forget();
   }
 }

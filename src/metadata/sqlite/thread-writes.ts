@@ -89,7 +89,9 @@ export class ThreadWrites implements Writes {
   async commit(entries: readonly CommitEntry[]): Promise<readonly CommitOutcome[]> {
     if (entries.length === 0) return [];
     if (this.#ended === undefined && this.#waiting.size === 0 && this.#near.takes(entries)) {
-      return this.#near.commit(entries);
+      const outcomes = this.#near.commit(entries);
+      if (this.#near.hasCut()) this.#awaitReclaimed();
+      return outcomes;
     }
     const packed = packEntries(entries);
     const call = { id: ++this.#lastId, nowMs: this.#clock(), verb: "commit", entries: packed } as const;
@@ -139,18 +141,20 @@ export class ThreadWrites implements Writes {
   }
 
   async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced"> {
-    return this.#plain("putPolicy", filter, policy);
+    return this.#plain("putPolicy", filter, policy).finally(() => this.#near.policiesChanged());
   }
 
   async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy | null> {
-    return this.#plain("deletePolicy", filter);
+    return this.#plain("deletePolicy", filter).finally(() => this.#near.policiesChanged());
   }
 
   async expire(
     after: string | undefined,
     limit: number,
   ): Promise<{ readonly expired: number; readonly next: string | undefined }> {
-    return this.#plain("expire", after, limit);
+    const swept = await this.#plain("expire", after, limit);
+    if (swept.expired > 0) this.#awaitReclaimed();
+    return swept;
   }
 
   async takeDead(request: {

@@ -11,6 +11,7 @@ import { type MakeClient, useCaseContext } from "./context.ts";
 import { defineDurability } from "./durability.ts";
 import { definePublishing } from "./publishing.ts";
 import { defineReads } from "./reads.ts";
+import { defineRetention } from "./retention.ts";
 import { defineSubjects } from "./subjects.ts";
 
 /** Defines the whole suite for one kind of client. */
@@ -23,6 +24,7 @@ export const defineStreamCases = (name: string, server: () => TestServer, makeCl
     defineConsumersAll(context);
     defineConsumersExplicit(context);
     defineConcurrency(context);
+    defineRetention(context);
     defineDurability(makeClient);
   });
 };

@@ -5,7 +5,7 @@
  */
 import { type ErrorCode, errorCodes, StreamError } from "../../core/errors.ts";
 
-/** Places at which something can go wrong, in the order in which a publish passes them. */
+/** Places at which something can go wrong, in the order in which a publish, and then upkeep, passes them. */
 export const faultPoints = [
   "bodies.segment",
   "bodies.object",
@@ -30,6 +30,14 @@ export const faultPoints = [
   "ack.after",
   "purge.before",
   "purge.after",
+  "expire.before",
+  "expire.after",
+  "condemn.after",
+  "dead.take.after",
+  "bodies.remove.before",
+  "object.unlink.after",
+  "bodies.remove.after",
+  "dead.forget.after",
 ] as const;
 
 /** A place; `before` and `after` are meant to the call they name, `half` has half of the bytes written. */

@@ -12,6 +12,8 @@ export interface ServerProcessOptions {
   readonly dataDir: string;
   /** Faults that are armed. */
   readonly faults?: readonly Fault[];
+  /** Flags beside the port and the data folder. */
+  readonly flags?: readonly string[];
   /** A command that replaces itself by the rest of its arguments, such as `nsenter`. */
   readonly prefix?: readonly string[];
 }
@@ -92,10 +94,11 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Starts one and waits until it is ready. @throws StartRefusedError */
   static async start(options: ServerProcessOptions): Promise<ServerProcess> {
-    const { dataDir, faults = [], prefix = [] } = options;
+    const { dataDir, faults = [], flags = [], prefix = [] } = options;
     // Without faults it is the product as it is.
     const entry = faults.length === 0 ? productEntry : faultyEntry;
-    const child = Bun.spawn([...prefix, process.execPath, entry, "--http-port", "0", "--data-dir", dataDir], {
+    const words = [entry, "--http-port", "0", "--data-dir", dataDir, ...flags];
+    const child = Bun.spawn([...prefix, process.execPath, ...words], {
       env: environment(faultEnvironment(faults)),
       stdin: "ignore",
       stdout: "pipe",

@@ -77,6 +77,11 @@ const faultyFileIo = (plan: FaultPlan, io: FileIo): FileIo => {
       io.syncNow(file);
       if (kind === "segment") plan.passNow("segment.sync.after");
     },
+    async unlink(path) {
+      await io.unlink(path);
+      // Not the temporary files of a start or of `ready`.
+      if (kindOfFile(path) !== "object") await plan.pass("object.unlink.after");
+    },
     async rename(from, to) {
       await plan.pass("object.rename.before");
       await io.rename(from, to);
@@ -114,6 +119,12 @@ export const faultySeams = (plan: FaultPlan): Seams => ({
         await plan.pass("bodies.object");
         return store.writeObject(body, signal);
       },
+      async remove(objects) {
+        await plan.pass("bodies.remove.before");
+        const left = await store.remove(objects);
+        await plan.pass("bodies.remove.after");
+        return left;
+      },
     }),
   wrapMetadata: (store) =>
     withReplaced(store, {
@@ -144,6 +155,26 @@ export const faultySeams = (plan: FaultPlan): Seams => ({
         const result = await store.purge(subject, through);
         await plan.pass("purge.after");
         return result;
+      },
+      async expire(after, limit) {
+        await plan.pass("expire.before");
+        const result = await store.expire(after, limit);
+        if (result.expired > 0) await plan.pass("expire.after");
+        return result;
+      },
+      async condemn(objects) {
+        const orphans = await store.condemn(objects);
+        await plan.pass("condemn.after");
+        return orphans;
+      },
+      async takeDead(request) {
+        const objects = await store.takeDead(request);
+        if (objects.length > 0) await plan.pass("dead.take.after");
+        return objects;
+      },
+      async forgetDead(objects) {
+        await store.forgetDead(objects);
+        await plan.pass("dead.forget.after");
       },
     }),
 });

@@ -11,6 +11,7 @@ import { defineConsumersExplicit } from "../cases/consumers-explicit.ts";
 import { type CaseContext, type MakeClient, useCaseContext } from "../cases/context.ts";
 import { definePublishing } from "../cases/publishing.ts";
 import { defineReads } from "../cases/reads.ts";
+import { defineRetention } from "../cases/retention.ts";
 import { defineSubjects } from "../cases/subjects.ts";
 import { HttpClient } from "../http-client.ts";
 import type { TestServer } from "../server.ts";
@@ -29,6 +30,7 @@ const allGroups: readonly Group[] = [
   defineConsumersAll,
   defineConsumersExplicit,
   defineConcurrency,
+  defineRetention,
 ];
 
 const defineGroups = (
@@ -57,7 +59,7 @@ describe("over remote stores", () => {
 
   describe("mixed pairs", () => {
     // The stores' own suites have the details; here only that each pair works together.
-    const groups = [definePublishing, defineConcurrency];
+    const groups = [definePublishing, defineConcurrency, defineRetention];
     const sqliteAndS3 = useServerOver(() => ({ MTS_BODIES_URL: backends().bodiesUrl() }));
     const tarantoolAndFiles = useServerOver(() => ({ MTS_METADATA_URL: backends().metadataUrl() }));
     defineGroups("sqlite and S3", sqliteAndS3, msgpack, groups);
