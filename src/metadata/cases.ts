@@ -7,6 +7,7 @@ import { describe, test } from "bun:test";
 import { ackAllCases } from "./cases/ack-all.ts";
 import { commitCases } from "./cases/commit.ts";
 import { consumerCases } from "./cases/consumers.ts";
+import { deadCases } from "./cases/dead.ts";
 import { explicitCases } from "./cases/explicit.ts";
 import { explicitTimeCases } from "./cases/explicit-time.ts";
 import type { Cases, MetadataHarness } from "./cases/kit.ts";
@@ -14,6 +15,7 @@ import { listingCases } from "./cases/listing.ts";
 import { modelCases } from "./cases/model.ts";
 import { purgeCases } from "./cases/purge.ts";
 import { rangeCases } from "./cases/range.ts";
+import { retentionCases } from "./cases/retention.ts";
 
 export type { MetadataHarness } from "./cases/kit.ts";
 
@@ -72,6 +74,8 @@ export const metadataCases = (
     describe("ack: all", () => ackAllCases(cases));
     describe("ack: explicit", () => explicitCases(cases));
     describe("ack: explicit, over time", () => explicitTimeCases(cases));
+    describe("retention", () => retentionCases(cases));
+    describe("dead objects", () => deadCases(cases));
     describe("against a model", () => modelCases(cases));
   });
 };

@@ -5,12 +5,14 @@
  */
 import { expect } from "bun:test";
 import type { Sequence } from "../../core/message.ts";
+import { keepEverything, type RetentionPolicy } from "../../core/policy.ts";
 import type { MetadataStore } from "../contract.ts";
 import {
   ack,
   type Cases,
   deliveriesOf,
   everything,
+  filterOf,
   makeWorker,
   nack,
   orders,
@@ -50,6 +52,8 @@ class Model {
   nowMs = 0;
   last: Sequence = 0;
   purged: Sequence = 0;
+  policy: RetentionPolicy = keepEverything;
+  readonly timesMs = new Map<Sequence, number>();
   readonly settled = new Set<Sequence>();
   readonly leases = new Map<Sequence, Lease>();
 
@@ -66,6 +70,25 @@ class Model {
     this.leases.delete(sequence);
     this.settled.add(sequence);
     return true;
+  }
+
+  publish(count: number): void {
+    for (let n = 0; n < count; n++) this.timesMs.set(++this.last, this.nowMs);
+    this.trim();
+  }
+
+  /** Deletes what the policy does not keep; answers how many that were. */
+  trim(): number {
+    const { maxMessages } = this.policy;
+    return this.age() + this.purge(maxMessages === null ? 0 : this.last - maxMessages);
+  }
+
+  /** Deletes what is too old. */
+  age(): number {
+    const { maxAgeMs } = this.policy;
+    if (maxAgeMs === null) return 0;
+    const old = upTo(this.last).filter((sequence) => (this.timesMs.get(sequence) ?? 0) + maxAgeMs <= this.nowMs);
+    return this.purge(old.at(-1) ?? 0);
   }
 
   expire(): void {
@@ -134,6 +157,33 @@ class Model {
   }
 }
 
+/** Other limits or none, or the sweep for those that there are. */
+const changePolicy = async (store: MetadataStore, model: Model, random: (below: number) => number): Promise<void> => {
+  if (random(3) === 0) {
+    expect(await store.expire(undefined, 10)).toEqual({ expired: model.trim(), next: undefined });
+    return;
+  }
+  const maxAgeMs = random(2) === 0 ? null : 1 + random(3000);
+  const maxMessages = random(2) === 0 ? null : 1 + random(12);
+  const filter = filterOf("orders.>");
+  model.policy =
+    maxAgeMs === null && maxMessages === null ? keepEverything : { ...keepEverything, maxAgeMs, maxMessages };
+  if (model.policy === keepEverything) await store.deletePolicy(filter);
+  else await store.putPolicy(filter, model.policy);
+};
+
+/** What is too old is not shown, before anything was written that could have removed it. */
+const peekShows = async (store: MetadataStore, model: Model): Promise<void> => {
+  model.age();
+  model.expire();
+  const [head] = await store.heads([orders]);
+  expect(head).toEqual({ firstSequence: model.purged + 1, lastSequence: model.last });
+  const peeked = await store.peek(orders, worker, { ...everything, limit: 5 });
+  expect(deliveriesOf(peeked)).toEqual(model.plan(5, false));
+  expect(peeked.ackedThrough).toBe(model.state().ackedThrough);
+  expect(peeked.nextSequence).toBe(model.state().deliveredThrough + 1);
+};
+
 /** One random step on both; what they answer must be the same. */
 const step = async (
   store: MetadataStore,
@@ -144,18 +194,24 @@ const step = async (
   const some = upTo(random(4)).map(() => 1 + random(Math.max(1, model.last)));
   const sequences = some.filter((sequence) => sequence <= model.last);
   model.expire();
-  switch (random(10)) {
+  switch (random(11)) {
     case 0:
     case 1: {
       const count = 1 + random(6);
       await publish(store, orders, count);
-      model.last += count;
+      model.publish(count);
       return;
     }
     case 2: {
       const ms = random(700);
       await advance(ms);
       model.nowMs += ms;
+      await peekShows(store, model);
+      return;
+    }
+    case 10: {
+      await changePolicy(store, model, random);
+      await peekShows(store, model);
       return;
     }
     case 3: {

@@ -202,6 +202,8 @@ export class LocalWrites implements Writes {
   }
 
   async reclaimed(): Promise<void> {
+    // Another connection may have noted something, too.
+    this.#tables.garbage.start();
     await this.#tables.garbage.idle();
   }
 
