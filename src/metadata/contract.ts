@@ -235,7 +235,9 @@ export interface MetadataStore {
   nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]>;
 
   /**
-   * Sets the policy of a filter; it holds for what is stored already, too. At most 1,000 policies.
+   * Sets the policy of a filter; it holds for what is stored already, too: age at once, messages and bytes at the next
+   * commit to the subject or `expire`, until which reads may show more. `discard: new` refuses and deletes nothing but
+   * what is too old. At most 1,000 policies.
    * @throws StreamError `too_many_policies`
    */
   putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced">;

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { parseFilter } from "../../core/subject.ts";
 import { entryOf, everything, invoices, orders, publish, refusalOf, sequenceOf, sequencesOf } from "../cases/kit.ts";
 import { metadataCases } from "../cases.ts";
 import { openSqliteMetadata, type SqliteMetadataOptions } from "./index.ts";
@@ -102,6 +103,30 @@ describe("sqlite: the file", () => {
     expect(version?.user_version).toBe(2);
     inFile(path, (db) => db.run("PRAGMA user_version = 99"));
     expect(await refusalOf(open(path))).toBe("unavailable");
+  });
+
+  test("takes over what an older version stored, deletions that were under way too", async () => {
+    const path = newPath();
+    const before = await open(path);
+    await publish(before, orders, 3, { object: "segment/1" });
+    await publish(before, orders, 2, { object: "segment/2" });
+    await before.close();
+    inFile(path, (db) => {
+      db.run("DROP TABLE policies");
+      db.run("DROP TABLE dead_objects");
+      db.run("ALTER TABLE garbage DROP COLUMN since_ms");
+      db.run("UPDATE subjects SET first_sequence = 4, purged_bytes = 30");
+      db.run("INSERT INTO garbage SELECT id, 3 FROM subjects");
+      db.run("PRAGMA user_version = 1");
+    });
+    const after = await open(path);
+    await after.reclaimed();
+    expect(sequencesOf(await after.range(orders, 1, everything))).toEqual([4, 5]);
+    expect(await after.takeDead({ limit: 10, minAgeMs: 0, leaseMs: 1 })).toEqual(["segment/1"]);
+    const policy = { maxAgeMs: null, maxMessages: 1, maxBytes: null, discard: "old" } as const;
+    expect(await after.putPolicy(parseFilter(">"), policy)).toBe("created");
+    expect(await after.expire(undefined, 10)).toEqual({ expired: 1, next: undefined });
+    await after.close();
   });
 
   test("refuses another program's database, a file that is none, and a folder that is not there", async () => {
@@ -336,6 +361,18 @@ describe("sqlite: what is cleaned up", () => {
       { name: "three", messages: 3000 },
     ]);
     await store.close();
+  });
+
+  test("rows that policies cut go, whichever thread committed", async () => {
+    const path = newPath();
+    const store = await open(path);
+    await store.putPolicy(parseFilter(">"), { maxAgeMs: null, maxMessages: 5, maxBytes: null, discard: "old" });
+    // Small ones go the short way while the disk is quick, large ones never do.
+    for (const count of [1, 1, 1, 500, 1, 1, 20, 1, 1]) await publish(store, orders, count);
+    await store.reclaimed();
+    expect(sequencesOf(await store.range(orders, 1, everything))).toEqual([523, 524, 525, 526, 527]);
+    await store.close();
+    expect([rowsOf(path, "messages"), rowsOf(path, "garbage")]).toEqual([5, 0]);
   });
 
   test("an object that was forgotten can come back", async () => {
