@@ -270,7 +270,10 @@ export class Committer {
     const again = [...entries];
     const outcomes: (CommitOutcome | StreamError)[] = [...first];
     const slots = retryableSlots(drafts, entries, first);
-    if (slots.length === 0) return this.#publishOutcomes(requests, entries, first);
+    if (slots.length === 0) {
+      this.#publishOutcomes(requests, entries, first);
+      return;
+    }
     const bodies = slots.flatMap((slot) => drafts[slot]?.body ?? []).filter((body) => body instanceof Uint8Array);
     const startedAtMs = this.options.clock();
     try {

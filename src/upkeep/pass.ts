@@ -68,7 +68,7 @@ class Pass {
 
   async expire(): Promise<void> {
     let after: string | undefined;
-    while (!this.#isOver) {
+    while (!this.#isOver()) {
       const { expired, next } = await this.#stores.metadata.expire(after, subjectsMax);
       await this.#did({ expired: this.figures.expired + expired });
       if (next === undefined) return;
@@ -77,7 +77,7 @@ class Pass {
   }
 
   async condemnOrphans(): Promise<void> {
-    if (this.#isOver) return;
+    if (this.#isOver()) return;
     const modifiedUntilMs = this.#options.clock() - this.#options.graceMs;
     for await (const page of findOrphans(this.#stores, modifiedUntilMs)) {
       const orphans = page.length === 0 ? 0 : await this.#stores.metadata.condemn(page.map(({ object }) => object));
@@ -88,14 +88,14 @@ class Pass {
         orphans: this.figures.orphans + orphans,
         orphanBytes: this.figures.orphanBytes + orphanBytes,
       });
-      if (this.#isOver) return;
+      if (this.#isOver()) return;
     }
   }
 
   async deleteDead(): Promise<void> {
     const { graceMs } = this.#options;
     const lease = Math.min(leaseMs.max, Math.max(leaseMs.min, graceMs));
-    while (!this.#isOver) {
+    while (!this.#isOver()) {
       const taken = await this.#stores.metadata.takeDead({ limit: objectsMax, minAgeMs: graceMs, leaseMs: lease });
       if (taken.length === 0) return;
       // What is not forgotten comes again.
@@ -105,7 +105,8 @@ class Pass {
       const gone = standing.filter((object) => !left.has(object));
       this.#options.removed.add(gone);
       await this.#did({
-        objects: this.figures.objects + gone.length,
+        // What another round had deleted before it died, or before it forgot, is not counted again.
+        objects: this.figures.objects + gone.filter((object) => sizes.get(object) !== null).length,
         bytes: this.figures.bytes + gone.reduce((sum, object) => sum + (sizes.get(object) ?? 0), 0),
         left: this.figures.left + left.size,
       });
@@ -114,7 +115,7 @@ class Pass {
   }
 
   async forgetRemoved(): Promise<void> {
-    while (!this.#isOver) {
+    while (!this.#isOver()) {
       const due = this.#options.removed.due(objectsMax);
       if (due.length === 0) return;
       await this.#stores.metadata.forgetDead(due);
@@ -123,16 +124,16 @@ class Pass {
     }
   }
 
-  /** Bytes of the objects that are there. A figure only, so that one that cannot be found out is no reason to stop. */
-  async #sizesOf(objects: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const sizes = new Map<string, number>();
+  /** Bytes of the objects, null where there is none. A figure only, so that one that cannot be found out is no reason to stop. */
+  async #sizesOf(objects: readonly string[]): Promise<ReadonlyMap<string, number | null>> {
+    const sizes = new Map<string, number | null>();
     const waiting = objects.values();
     let isAnswered = true;
     const work = async (): Promise<void> => {
       for (const object of waiting) {
         if (!isAnswered) return;
         try {
-          sizes.set(object, (await this.#stores.bodies.size(object)) ?? 0);
+          sizes.set(object, await this.#stores.bodies.size(object));
         } catch {
           isAnswered = false;
         }
@@ -142,13 +143,13 @@ class Pass {
     return sizes;
   }
 
-  get #isOver(): boolean {
+  #isOver(): boolean {
     return this.#options.signal?.aborted === true;
   }
 
   async #did(done: Partial<SweepFigures>): Promise<void> {
     this.figures = { ...this.figures, ...done };
     this.#options.onProgress?.(this.figures);
-    if (!this.#isOver) await this.#options.rest();
+    if (!this.#isOver()) await this.#options.rest();
   }
 }

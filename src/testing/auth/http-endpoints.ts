@@ -27,6 +27,7 @@ export const httpEndpoints = (subject: string, encoded = encodeURIComponent(subj
   const root = `/v1/subjects/${encoded}`;
   const messages = `${root}/messages`;
   const consumer = `${root}/consumers/worker`;
+  const policy = `/v1/policies/${encoded}`;
   return [
     { verb: "publish", method: "POST", path: messages, body: "x" },
     { verb: "publish", method: "POST", path: messages, body: "x".repeat(300 * 1024) },
@@ -55,6 +56,9 @@ export const httpEndpoints = (subject: string, encoded = encodeURIComponent(subj
     { verb: "consume", method: "POST", path: `${consumer}/nack`, ...json({ sequences: [1] }) },
     { verb: "consume", method: "DELETE", path: consumer },
     { verb: "purge", method: "DELETE", path: `${messages}?through=0` },
+    { verb: "purge", method: "PUT", path: policy, ...json({ max_messages: 1000 }) },
+    { verb: "purge", method: "GET", path: policy },
+    { verb: "purge", method: "DELETE", path: policy },
     { verb: "list", method: "GET", path: "/v1/subjects" },
     { verb: "list", method: "GET", path: `/v1/subjects?filter=${encodeURIComponent(subject)}` },
   ];
