@@ -83,6 +83,7 @@ export interface BodyStore {
    * Deletes objects; one that is not there counts as deleted. Durable when it resolves. Reads that are under way end
    * with the bytes or with a fault, never with other bytes.
    * @returns those that could not be deleted now
+   * @throws StreamError `unavailable` when nothing could be asked of the store
    */
   remove(objects: readonly string[]): Promise<readonly string[]>;
 
