@@ -38,7 +38,7 @@ export class Garbage {
   readonly #remove: Statement<unknown, [number, number]>;
   /** When the newest message was deleted of those whose rows were removed. */
   #deletedMs = 0;
-  #isNoted = true;
+  #isNoted = false;
   #running: Promise<void> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
@@ -106,7 +106,9 @@ export class Garbage {
   async #run(): Promise<void> {
     try {
       while (await this.#turn()) {
-        if (!this.#connection.write("relaxed", () => this.#slice())) return;
+        // Mostly nothing is left, and looking takes no lock that others would wait for.
+        if (this.#next.get() === null) return;
+        this.#connection.write("relaxed", () => this.#slice());
       }
     } catch {
       // Nothing is lost: the note stays until its rows are gone. Commits meet, and report, the same trouble.
@@ -121,17 +123,17 @@ export class Garbage {
     return !this.#stopped;
   }
 
-  /** Removes one slice; false when nothing is left. */
-  #slice(): boolean {
+  /** Removes one slice. */
+  #slice(): void {
     const garbage = this.#next.get();
-    if (garbage === null) return false;
+    if (garbage === null) return;
     const { subject_id: subjectId, through, since_ms: sinceMs } = garbage;
     // Messages of several subjects may point into an object: it is dead since the last of them was deleted.
     this.#deletedMs = Math.max(this.#deletedMs, sinceMs);
     const lowest = this.#lowest.get(subjectId)?.sequence;
     if (lowest === undefined || lowest > through) {
       this.#done.run(subjectId);
-      return true;
+      return;
     }
     const sliceThrough = Math.min(through, lowest + sliceRows - 1);
     for (const { object_id, messages } of this.#objects.all(subjectId, sliceThrough)) {
@@ -140,6 +142,5 @@ export class Garbage {
       if (forgotten !== null) this.#dead.add(forgotten.name, this.#deletedMs);
     }
     this.#remove.run(subjectId, sliceThrough);
-    return true;
   }
 }
