@@ -1,7 +1,6 @@
 /**
- * The metadata store on SQLite: reads on the connection of this thread, changes wherever `Writes` makes them.
- * A reader sees a transaction only after it was synced (SQLite publishes the end of the log last), so that what is not
- * durable is never shown, whichever thread it was written on.
+ * The metadata store on SQLite: reads here, changes in `writes.ts`. A read never meets a transaction that is under way,
+ * as both run to their end without an await.
  * @module
  */
 import type {
@@ -35,7 +34,7 @@ import type { Writes } from "./writes.ts";
 
 /** What the store is made of; the schema is there already. */
 export interface StoreParts {
-  /** For reads. It may be the one that `writes` works on, when that is on this thread. */
+  /** For reads; the one that `writes` works on. */
   readonly connection: Connection;
   readonly writes: Writes;
   /** Unix milliseconds. */

@@ -1,6 +1,6 @@
 /**
  * Everything that changes the store: each method is one transaction around the rules in the files beside it. It runs
- * on whatever thread its connection was opened on, and blocks that thread until the disk has answered.
+ * on the thread of the sockets and blocks it until the disk has answered (why: `index.ts`).
  * @module
  */
 import type { ConsumerConfig, ConsumerState, Sequence } from "../../core/message.ts";
