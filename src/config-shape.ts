@@ -30,6 +30,8 @@ export type BodiesChoice =
       readonly addressing: "path" | "virtual";
       /** Put before every key; empty or ending in `/`. */
       readonly prefix: string;
+      /** What the server gets to verify a body: CRC32 where it is known to, else SHA-256; or SHA-256 always. */
+      readonly checksum: "auto" | "sha256";
     };
 
 /** The whole configuration, checked. */
