@@ -22,6 +22,7 @@ import { Retry } from "./retry.ts";
 import { SegmentWriter } from "./segments.ts";
 import { type Credentials, Signer } from "./sigv4.ts";
 
+export type { ChecksumChoice } from "./body-checks.ts";
 export { bucketPattern, prefixPattern } from "./endpoint.ts";
 
 /** A request and its retries in milliseconds, beside 0.5 ms for every KiB that it moves. */
