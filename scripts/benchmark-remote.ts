@@ -2,12 +2,13 @@
  * Measures a node over real Tarantool (`wal_mode=fsync`) and MinIO: generator, node, Tarantool and MinIO all on this
  * machine. `bun scripts/benchmark-remote.ts [--rounds N] [--seconds N] [--only TEXT]` prints one Markdown table of the
  * cases with the text in their name, and to standard error how busy each server was. 1 MiB bodies are set against bare
- * PUTs of the same size and concurrency in the same run.
+ * PUTs of the same size and concurrency in the same run: as the driver sends them, and with the signed SHA-256 that any
+ * S3 client sends over plain HTTP.
  * @module
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
-import { openS3Bodies } from "../src/bodies/s3/index.ts";
+import { type ChecksumChoice, openS3Bodies } from "../src/bodies/s3/index.ts";
 import { type Cluster, startCluster } from "../src/testing/nodes/cluster.ts";
 import { delivered, type LoadOptions, latencyMs, published, runLoad } from "./benchmark/load.ts";
 import { spreadOf } from "./benchmark/statistics.ts";
@@ -18,6 +19,7 @@ const MiB = 1024 * 1024;
 const largeWindow = 16;
 const largeCase = `1 MiB bodies, window ${largeWindow}, 16 subjects: MB/s`;
 const bareCase = `bare PUTs of 1 MiB, ${largeWindow} at once: MB/s`;
+const signedCase = `bare PUTs of 1 MiB with signed SHA-256, ${largeWindow} at once: MB/s`;
 
 interface Case {
   readonly name: string;
@@ -44,24 +46,27 @@ const megabytes =
     ((await rate({ size: `${sizeBytes}B`, ...options })(cluster, seconds)) * sizeBytes) / 1e6;
 
 /** Objects of 1 MiB written by the driver itself, nothing around them. */
-const barePuts = async (cluster: Cluster, seconds: number): Promise<number> => {
-  const store = await openS3Bodies({ ...cluster.minio.endpoint, bucket: "bare-puts", addressing: "path", prefix: "" });
-  const body = crypto.getRandomValues(new Uint8Array(65_536));
-  const bodies = [new Uint8Array(Buffer.concat(Array.from({ length: MiB / body.length }, () => body)))];
-  const endsAt = performance.now() + seconds * 1000;
-  let written = 0;
-  const lane = async (): Promise<void> => {
-    while (performance.now() < endsAt) {
-      await store.writeSegment(bodies);
-      written += MiB;
-    }
+const barePuts =
+  (checksum: ChecksumChoice) =>
+  async (cluster: Cluster, seconds: number): Promise<number> => {
+    const place = { bucket: "bare-puts", addressing: "path", prefix: "" } as const;
+    const store = await openS3Bodies({ ...cluster.minio.endpoint, ...place, checksum });
+    const body = crypto.getRandomValues(new Uint8Array(65_536));
+    const bodies = [new Uint8Array(Buffer.concat(Array.from({ length: MiB / body.length }, () => body)))];
+    const endsAt = performance.now() + seconds * 1000;
+    let written = 0;
+    const lane = async (): Promise<void> => {
+      while (performance.now() < endsAt) {
+        await store.writeSegment(bodies);
+        written += MiB;
+      }
+    };
+    const startedAt = performance.now();
+    await Promise.all(Array.from({ length: largeWindow }, lane));
+    const elapsedMs = performance.now() - startedAt;
+    await store.close();
+    return written / 1e6 / (elapsedMs / 1000);
   };
-  const startedAt = performance.now();
-  await Promise.all(Array.from({ length: largeWindow }, lane));
-  const elapsedMs = performance.now() - startedAt;
-  await store.close();
-  return written / 1e6 / (elapsedMs / 1000);
-};
 
 const cases: readonly Case[] = [
   {
@@ -86,7 +91,8 @@ const cases: readonly Case[] = [
     target: "≥ 0.9 x bare PUTs",
     measure: megabytes(MiB, { window: largeWindow, subjects: 16 }),
   },
-  { name: bareCase, target: "", measure: barePuts },
+  { name: bareCase, target: "", measure: barePuts("auto") },
+  { name: signedCase, target: "", measure: barePuts("sha256") },
   {
     name: "a lone publisher, 1 KB: p50 ms",
     target: "≤ 3",
@@ -153,9 +159,12 @@ const main = async (): Promise<void> => {
 
 /** The large bodies as a share of the bare PUTs of the same round: neighbours in time, on a machine that has moods. */
 const shareOfBare = (figures: ReadonlyMap<string, readonly number[]>): string => {
-  const bare = figures.get(bareCase) ?? [];
-  const shares = (figures.get(largeCase) ?? []).map((figure, round) => figure / (bare[round] ?? NaN));
-  return shares.some(Number.isFinite) ? `\nLarge bodies to bare PUTs: ${shares.map(rounded).join(", ")}\n` : "";
+  const sharesOf = (name: string): string => {
+    const bare = figures.get(name) ?? [];
+    const shares = (figures.get(largeCase) ?? []).map((figure, round) => figure / (bare[round] ?? NaN));
+    return shares.some(Number.isFinite) ? `\nLarge bodies to ${name}: ${shares.map(rounded).join(", ")}\n` : "";
+  };
+  return sharesOf(bareCase) + sharesOf(signedCase);
 };
 
 const rounded = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(2));

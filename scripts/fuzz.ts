@@ -9,8 +9,9 @@ import { type FuzzOptions, type FuzzResult, runFuzz } from "../src/testing/prote
 const help = `Usage: bun scripts/fuzz.ts [options]
 
 Sends spoilt frames (bits flipped, cut off, spliced, lengths that lie, types swapped, containers in containers, bytes by
-chance) over WebSocket in both subprotocols, spoilt WebSocket frame heads, and spoilt HTTP bodies, paths, headers and
-bytes to a server started for it, while a client that behaves well publishes, listens and reads beside them.
+chance) over WebSocket in both subprotocols, spoilt WebSocket frame heads, spoilt gRPC calls and HTTP/2 frames, and spoilt
+HTTP bodies, paths, headers and bytes to a server started for it, while a client that behaves well publishes, listens
+and reads beside them.
 
   --frames N   how many (default 1000000)
   --seed S     chooses what is sent (default: by chance, and printed)
@@ -44,8 +45,8 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const report = ({ figures, memory }: FuzzResult, elapsedMs: number): void => {
   print(`frames and requests sent: ${figures.sent} in ${Math.round(elapsedMs / 1000)} s`);
-  print(`WebSocket answers: ${figures.answers.lines().join(", ")}`);
-  print(`WebSocket ends: ${figures.closes.lines().join(", ")}`);
+  print(`answers: ${figures.answers.lines().join(", ")}`);
+  print(`ends of connections: ${figures.closes.lines().join(", ")}`);
   print(`HTTP answers: ${figures.statuses.lines().join(", ")}`);
   print(`canary: ${figures.canaryRounds} rounds, the longest ${Math.round(figures.canaryMsMax)} ms`);
   print(`memory: ${memory.map(({ name, bytes }) => `${name} ${Math.round(bytes / 2 ** 20)} MiB`).join(", ")}`);

@@ -33,6 +33,8 @@ export type BodiesChoice =
       readonly addressing: "path" | "virtual";
       /** Put before every key; empty or ending in `/`. */
       readonly prefix: string;
+      /** What the server gets to verify a body: see `src/bodies/s3/body-checks.ts`. */
+      readonly checksum: "auto" | "crc32" | "sha256";
     };
 
 /** PEM files of the certificate (with its chain) and its key; absolute paths. */

@@ -82,7 +82,7 @@ const s3Wanted = "write s3://ACCESS_KEY:SECRET_KEY@HOST:9000/BUCKET?tls=false&re
 const bucketPattern = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 /** Folders of letters, digits, `.`, `_` and `-`, none of dots alone. */
 const prefixPattern = /^(?:(?!\.+\/)[A-Za-z0-9._-]+\/)*$/;
-const s3Options: readonly string[] = ["tls", "region", "addressing", "prefix"];
+const s3Options: readonly string[] = ["tls", "region", "addressing", "prefix", "checksum"];
 
 /** Reads `MTS_BODIES_URL`; the path of `file:` may be empty, which means "in the data folder". */
 export const parseBodiesUrl = (raw: string): Parsed<BodiesChoice> => {
@@ -111,6 +111,10 @@ const parseS3 = ({ url, host, user, password }: Remote, raw: string): Parsed<Bod
   if (addressing !== "path" && addressing !== "virtual") {
     return { problem: `has an addressing that is neither path nor virtual; ${s3Wanted}` };
   }
+  const checksum = options.get("checksum") ?? "auto";
+  if (checksum !== "auto" && checksum !== "crc32" && checksum !== "sha256") {
+    return { problem: `has a checksum that is neither auto, crc32 nor sha256; ${s3Wanted}` };
+  }
   const given = options.get("prefix") ?? "";
   const prefix = given === "" || given.endsWith("/") ? given : `${given}/`;
   if (!prefixPattern.test(prefix))
@@ -127,6 +131,7 @@ const parseS3 = ({ url, host, user, password }: Remote, raw: string): Parsed<Bod
       region: options.get("region") ?? "us-east-1",
       addressing,
       prefix,
+      checksum,
     },
   };
 };

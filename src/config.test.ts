@@ -239,7 +239,8 @@ describe("errors", () => {
     const config = configOf({
       env: {
         MTS_METADATA_URL: "tarantool://mts:p%40ss@db.example",
-        MTS_BODIES_URL: "s3://key:se%2Fcret@s3.example:9000/bucket?tls=false&region=eu&addressing=virtual&prefix=a/b",
+        MTS_BODIES_URL:
+          "s3://key:se%2Fcret@s3.example:9000/bucket?tls=false&region=eu&addressing=virtual&prefix=a/b&checksum=sha256",
       },
     });
     expect(config.metadata).toEqual({
@@ -260,6 +261,7 @@ describe("errors", () => {
       region: "eu",
       addressing: "virtual",
       prefix: "a/b/",
+      checksum: "sha256",
     });
   });
 
@@ -272,6 +274,7 @@ describe("errors", () => {
     ["MTS_BODIES_URL", "s3://a:secret@h"],
     ["MTS_BODIES_URL", "s3://a:secret@h/bucket?tls=maybe"],
     ["MTS_BODIES_URL", "s3://a:secret@h/bucket?acl=public"],
+    ["MTS_BODIES_URL", "s3://a:secret@h/bucket?checksum=md5"],
     ["MTS_BODIES_URL", "s3://a:secret@h/bucket?prefix=../x"],
   ])("%s=%s is refused, the fix is named, the secret is not repeated", (name, url) => {
     const [error] = errorsOf({ env: { [name]: url } });

@@ -56,10 +56,10 @@ export const writeBodies = async (store: BodyStore, bodies: readonly Uint8Array[
 /** Writes one body as an object of its own. */
 export const writeLarge = async (
   store: BodyStore,
-  chunks: AsyncIterable<Uint8Array>,
+  body: AsyncIterable<Uint8Array> | Uint8Array,
   signal?: AbortSignal,
 ): Promise<BodyRef> => {
-  const { object, length, sha256 } = await store.writeObject(chunks, signal);
+  const { object, length, sha256 } = await store.writeObject(body, signal);
   return { object, offset: 0, length, sha256 };
 };
 

@@ -3,7 +3,13 @@
  * of the answer, half an answer, wrong bytes, no answer though the request was carried out.
  * @module
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { ProxyTarget } from "./tcp-proxy.ts";
 
 /** What happens to a request. */
@@ -19,7 +25,9 @@ export type S3Fault =
   /** One byte in the middle of the answer's body is another. */
   | { readonly kind: "wrong byte" }
   /** One byte in the middle of the request's body is another. */
-  | { readonly kind: "request damaged" };
+  | { readonly kind: "request damaged" }
+  /** The answer comes without this header, named in small letters. */
+  | { readonly kind: "without header"; readonly name: string };
 
 /** A request as the proxy saw it. */
 export interface SeenRequest {
@@ -29,6 +37,7 @@ export interface SeenRequest {
   readonly bytes: number;
   /** `Host` header. */
   readonly host: string;
+  readonly headers: Readonly<IncomingHttpHeaders>;
 }
 
 const seenMax = 10_000;
@@ -101,7 +110,8 @@ export class S3Proxy {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Uint8Array>));
     const { method = "GET", url = "/" } = request;
-    const seen = { method, target: url, bytes: body.length, host: request.headers.host ?? "" };
+    const { headers } = request;
+    const seen = { method, target: url, bytes: body.length, host: headers.host ?? "", headers };
     if (this.#seen.length < seenMax) this.#seen.push(seen);
     const fault = this.#takeFault(seen);
     if (fault?.kind === "answer") {
@@ -118,6 +128,7 @@ export class S3Proxy {
     }
     if (fault?.kind === "no reply") return;
     if (fault?.kind === "wrong byte") damage(answer);
+    if (fault?.kind === "without header") upstream.headers.delete(fault.name);
     response.writeHead(upstream.status, answerHeaders(upstream, answer.length));
     if (fault?.kind !== "half body") {
       response.end(answer);

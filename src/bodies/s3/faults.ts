@@ -49,10 +49,12 @@ const kindOfCode: Readonly<Record<string, S3FaultKind>> = {
   InsufficientCapacity: "full",
   StorageFull: "full",
   EntityTooLarge: "refused",
+  NotImplemented: "refused",
   // The answers to a body whose checksum is another, or that ends early.
   BadDigest: "damaged",
   InvalidDigest: "damaged",
   XAmzContentSHA256Mismatch: "damaged",
+  XAmzContentChecksumMismatch: "damaged",
   IncompleteBody: "damaged",
   // 400, 403 or 409 with some servers, though they pass.
   RequestTimeout: "busy",

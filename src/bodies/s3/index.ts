@@ -9,6 +9,7 @@
  */
 import type { BodyStore } from "../contract.ts";
 import { S3Admin } from "./admin.ts";
+import { BodyChecks, type ChecksumChoice } from "./body-checks.ts";
 import { Buffers } from "./buffers.ts";
 import { S3Connection } from "./connection.ts";
 import { Endpoint, type S3Address } from "./endpoint.ts";
@@ -22,6 +23,7 @@ import { Retry } from "./retry.ts";
 import { SegmentWriter } from "./segments.ts";
 import { type Credentials, Signer } from "./sigv4.ts";
 
+export type { ChecksumChoice } from "./body-checks.ts";
 export { bucketPattern, prefixPattern } from "./endpoint.ts";
 
 /** A request and its retries in milliseconds, beside 0.5 ms for every KiB that it moves. */
@@ -35,6 +37,8 @@ const uploadMsMax = 24 * 60 * 60 * 1000;
 
 /** Where, as whom, and how. `host` … `prefix` see `S3Address`. */
 export interface S3BodiesOptions extends S3Address, Credentials {
+  /** What is sent with a body so that the server can verify it; `auto`, see `body-checks.ts`. */
+  readonly checksum?: ChecksumChoice | undefined;
   /** Certificates in PEM that are trusted in place of the system's, for a server with one of its own. */
   readonly ca?: string | undefined;
   /** A request and its retries, in milliseconds; 8000. */
@@ -54,12 +58,12 @@ export interface S3BodiesOptions extends S3Address, Credentials {
  * @throws StreamError `unavailable` when the server cannot be reached within the deadline or refuses
  */
 export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore> => {
-  const { ca, deadlineMs = deadlineMsDefault, partBytes = partBytesDefault } = options;
+  const { ca, checksum = "auto", deadlineMs = deadlineMsDefault, partBytes = partBytesDefault } = options;
   const { nowMs = Date.now, random = Math.random, newId = () => randomId(nowMs()) } = options;
   const { accessKey, secretKey, region } = options;
   const credentials = { accessKey, secretKey, region };
   const endpoint = new Endpoint(options);
-  const connection = new S3Connection(endpoint, new Signer(credentials, nowMs), ca);
+  const connection = new S3Connection(endpoint, new Signer(credentials, nowMs), new BodyChecks(checksum, options), ca);
   const retry = new Retry({ deadlineMs, random, elapsedMs: () => performance.now() });
   const admin = new S3Admin({ address: options, credentials, endpoint, ca, retry, requestMsMax: deadlineMs });
   const buffers = new Buffers(partBytes);

@@ -72,12 +72,13 @@ export class LargeObjectWriter {
   async #writeWhole(body: Uint8Array, signal: AbortSignal | undefined): Promise<WrittenObject> {
     signal?.throwIfAborted();
     const length = body.length;
-    const sha256 = await sha256Of(body);
-    if (length === 0) return { object: "", length, sha256 };
+    // Sending waits for it only when it goes along.
+    const hashing = sha256Of(body);
+    if (length === 0) return { object: "", length, sha256: await hashing };
     const { connection, retry, newId } = this.#parts;
     const object = largeObjectName(newId());
     // Sent again it is the same object.
-    const request = { method: "PUT", object, body, bodySha256: hexOf(sha256) } as const;
+    const request = { method: "PUT", object, body, bodySha256: hashing.then(hexOf) } as const;
     try {
       await this.#slots.run(length, () =>
         retry.run((attempt) => connection.send(request, attempt), { bytes: length, signal }),
@@ -86,7 +87,7 @@ export class LargeObjectWriter {
       signal?.throwIfAborted();
       throw storeError(thrown);
     }
-    return { object, length, sha256 };
+    return { object, length, sha256: await hashing };
   }
 
   async #writeChunks(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<WrittenObject> {

@@ -109,7 +109,7 @@ describe("opening", () => {
       host: "examplebucket.s3.amazonaws.com",
       path: "/",
       query: "max-keys=2&prefix=J",
-      bodySha256: emptySha256,
+      contentSha256: emptySha256,
     });
     expect(headers["authorization"]).toEndWith(
       "Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",

@@ -7,7 +7,6 @@ import type { Placement } from "../contract.ts";
 import type { Buffers } from "./buffers.ts";
 import type { S3Connection } from "./connection.ts";
 import { closedError, storeError } from "./faults.ts";
-import { sha256Hex } from "./hash.ts";
 import { segmentName } from "./names.ts";
 import type { Retry } from "./retry.ts";
 
@@ -77,11 +76,10 @@ export class SegmentWriter {
   }
 
   async #putBytes(object: string, body: Uint8Array): Promise<void> {
-    const bodySha256 = await sha256Hex(body);
     // The same key and the same bytes each time: when a reply was lost, the object is written over by itself.
     const { connection, retry } = this.#parts;
     const bounds = { bytes: body.length };
-    await retry.run((signal) => connection.send({ method: "PUT", object, body, bodySha256 }, signal), bounds);
+    await retry.run((signal) => connection.send({ method: "PUT", object, body }, signal), bounds);
   }
 }
 

@@ -21,14 +21,15 @@ export interface SignedParts {
   readonly path: string;
   /** Encoded, sorted by name, every name with its `=`; without the question mark. */
   readonly query: string;
-  /** SHA-256 of the body in hex: the server refuses a body that arrives otherwise. */
-  readonly bodySha256: string;
+  /** SHA-256 of the body in hex: the server refuses a body that arrives otherwise. Or `UNSIGNED-PAYLOAD`. */
+  readonly contentSha256: string;
+  /** CRC32 of the body in base64; becomes a header. */
+  readonly crc32?: string;
 }
 
 /** SHA-256 of nothing, in hex. */
 export const emptySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-const signedHeaders = "host;x-amz-content-sha256;x-amz-date";
 // RFC 3986 keeps fewer characters than JavaScript does.
 const reserved = /[!'()*]/g;
 
@@ -49,13 +50,17 @@ export class Signer {
   }
 
   /** The headers that make the request a signed one, `Host` included. */
-  headers({ method, host, path, query, bodySha256 }: SignedParts): Record<string, string> {
+  headers({ method, host, path, query, contentSha256, crc32 }: SignedParts): Record<string, string> {
     // 20261121T142500Z
     const time = `${new Date(this.#nowMs()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
     const day = time.slice(0, 8);
     const { accessKey, region } = this.#credentials;
     const scope = `${day}/${region}/s3/aws4_request`;
-    const canonical = `${method}\n${path}\n${query}\nhost:${host}\nx-amz-content-sha256:${bodySha256}\nx-amz-date:${time}\n\n${signedHeaders}\n${bodySha256}`;
+    // Sorted by name, each a line.
+    const names = `host;${crc32 === undefined ? "" : "x-amz-checksum-crc32;"}x-amz-content-sha256;x-amz-date`;
+    const crc32Line = crc32 === undefined ? "" : `x-amz-checksum-crc32:${crc32}\n`;
+    const lines = `host:${host}\n${crc32Line}x-amz-content-sha256:${contentSha256}\nx-amz-date:${time}\n`;
+    const canonical = `${method}\n${path}\n${query}\n${lines}\n${names}\n${contentSha256}`;
     const hash = Bun.SHA256.hash(canonical, "hex");
     const signature = createHmac("sha256", this.#keyOf(day))
       .update(`AWS4-HMAC-SHA256\n${time}\n${scope}\n${hash}`)
@@ -63,8 +68,9 @@ export class Signer {
     return {
       host,
       "x-amz-date": time,
-      "x-amz-content-sha256": bodySha256,
-      authorization: `AWS4-HMAC-SHA256 Credential=${accessKey}/${scope}, SignedHeaders=${signedHeaders}, Signature=${signature}`,
+      "x-amz-content-sha256": contentSha256,
+      ...(crc32 === undefined ? {} : { "x-amz-checksum-crc32": crc32 }),
+      authorization: `AWS4-HMAC-SHA256 Credential=${accessKey}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
     };
   }
 

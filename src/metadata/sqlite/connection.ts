@@ -1,6 +1,6 @@
 /**
- * A connection to the database: its settings, its transactions, and the translation of its errors. No table is named
- * here.
+ * The one connection to the database: its settings, its transactions, and the translation of its errors. No table is
+ * named here.
  * @module
  */
 import { Database, SQLiteError, type SQLQueryBindings, type Statement } from "bun:sqlite";

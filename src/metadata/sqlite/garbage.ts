@@ -68,13 +68,6 @@ export class Garbage {
     this.#isNoted = true;
   }
 
-  /** Whether something was noted since this was last asked; for a connection that leaves the removal to another. */
-  takeNoted(): boolean {
-    const isNoted = this.#isNoted;
-    this.#isNoted = false;
-    return isNoted;
-  }
-
   /** Goes on removing in the background when there may be something to remove. */
   startNoted(): void {
     if (this.#isNoted) this.start();

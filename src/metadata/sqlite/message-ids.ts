@@ -64,11 +64,6 @@ export class MessageIdTable {
     this.#put.run(subjectId, messageId, message.sequence, message.timestampMs, nowMs);
   }
 
-  /** Another connection may have added ids. */
-  mayHaveRows(): void {
-    this.#mayHaveRows = true;
-  }
-
   /** Removes some of the oldest ids: more than were added, so that the table follows the window. */
   clean(addedIds: number, nowMs: number): void {
     if (!this.#mayHaveRows) return;

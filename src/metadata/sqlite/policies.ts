@@ -31,7 +31,7 @@ type PutParams = [string, number | null, number | null, number | null, string];
 
 /**
  * Statements on policies. What is asked for each subject comes from memory: this process is the only one that changes
- * the table, and whoever does tells the tables of both threads (`forget`).
+ * the table, and whoever does says so (`forget`).
  */
 export class PolicyTable {
   readonly #find: Statement<PolicyRow, [string]>;

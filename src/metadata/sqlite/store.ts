@@ -1,7 +1,6 @@
 /**
- * The metadata store on SQLite: reads on the connection of this thread, changes wherever `Writes` makes them.
- * A reader sees a transaction only after it was synced (SQLite publishes the end of the log last), so that what is not
- * durable is never shown, whichever thread it was written on.
+ * The metadata store on SQLite: reads here, changes in `writes.ts`. A read never meets a transaction that is under way,
+ * as both run to their end without an await.
  * @module
  */
 import type {
@@ -32,17 +31,15 @@ import { PageMeter } from "./messages.ts";
 import { peekPage } from "./pull.ts";
 import { shownRow, shownSubject } from "./retention.ts";
 import { headOf, type SubjectRow, summaryOf } from "./subjects.ts";
-import { openTables, type Tables } from "./tables.ts";
-import type { Writes } from "./writes.ts";
+import type { Tables } from "./tables.ts";
+import { Writes } from "./writes.ts";
 
 /** What the store is made of; the schema is there already. */
 export interface StoreParts {
-  /** For reads. It may be the one that `writes` works on, when that is on this thread. */
   readonly connection: Connection;
-  readonly writes: Writes;
+  readonly tables: Tables;
   /** Unix milliseconds. */
   readonly clock: () => number;
-  readonly dedupeWindowMs: number;
   readonly epoch: string;
   readonly warnings: readonly string[];
 }
@@ -61,9 +58,9 @@ export class SqliteMetadata implements MetadataStore {
     this.epoch = parts.epoch;
     this.warnings = parts.warnings;
     this.#connection = parts.connection;
-    this.#writes = parts.writes;
+    this.#tables = parts.tables;
     this.#clock = parts.clock;
-    this.#tables = openTables(parts.connection, parts.dedupeWindowMs);
+    this.#writes = new Writes(parts.connection, parts.tables, parts.clock);
   }
 
   async heads(subjects: readonly Subject[]): Promise<readonly Head[]> {
@@ -162,11 +159,11 @@ export class SqliteMetadata implements MetadataStore {
   }
 
   async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced"> {
-    return this.#writes.putPolicy(filter, policy).finally(() => this.#tables.policies.forget());
+    return this.#writes.putPolicy(filter, policy);
   }
 
   async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy | null> {
-    return this.#writes.deletePolicy(filter).finally(() => this.#tables.policies.forget());
+    return this.#writes.deletePolicy(filter);
   }
 
   async expire(
@@ -194,7 +191,6 @@ export class SqliteMetadata implements MetadataStore {
 
   async ready(): Promise<void> {
     this.#connection.touch();
-    await this.#writes.ready();
   }
 
   /** Resolves when the rows of purged messages are gone (or could not be removed for now). */
@@ -202,7 +198,6 @@ export class SqliteMetadata implements MetadataStore {
     await this.#writes.reclaimed();
   }
 
-  /** The connection for reads is the last to go: closing it folds the log into the file. */
   async close(): Promise<void> {
     await this.#writes.close();
     this.#connection.close();

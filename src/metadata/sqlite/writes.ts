@@ -1,6 +1,6 @@
 /**
  * Everything that changes the store: each method is one transaction around the rules in the files beside it. It runs
- * on whatever thread its connection was opened on, and blocks that thread until the disk has answered.
+ * on the thread of the sockets and blocks it until the disk has answered (why: `index.ts`).
  * @module
  */
 import type { ConsumerConfig, ConsumerState, Sequence } from "../../core/message.ts";
@@ -11,7 +11,6 @@ import type {
   AckRequest,
   CommitEntry,
   CommitOutcome,
-  MetadataStore,
   NackOutcome,
   NackRequest,
   PulledPage,
@@ -25,45 +24,19 @@ import { cutSubject } from "./purge.ts";
 import { cutExpired, expireSubjects } from "./retention.ts";
 import { acknowledge, giveBack } from "./settle.ts";
 import { consumerState, makeConsumer } from "./state.ts";
-import { openTables, type Tables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
 
-/** The changing half of the store, and looking at consumers, which settles what has used up its deliveries. */
-export interface Writes
-  extends Pick<
-    MetadataStore,
-    | "commit"
-    | "purge"
-    | "putConsumer"
-    | "consumer"
-    | "consumers"
-    | "deleteConsumer"
-    | "pull"
-    | "ack"
-    | "nack"
-    | "putPolicy"
-    | "deletePolicy"
-    | "expire"
-    | "takeDead"
-    | "forgetDead"
-    | "condemn"
-    | "ready"
-    | "close"
-  > {
-  /** Resolves when the rows of purged messages are gone (or could not be removed for now). */
-  reclaimed(): Promise<void>;
-}
-
-/** Writes on this thread. Calls run to their end one after the other; none waits for another inside. */
-export class LocalWrites implements Writes {
+/** The changing half of the store. Calls run to their end one after the other; none waits for another inside. */
+export class Writes {
   readonly #connection: Connection;
   readonly #clock: () => number;
   readonly #tables: Tables;
 
   /** @param clock Unix milliseconds; asked once a call, before anything is awaited */
-  constructor(connection: Connection, clock: () => number, dedupeWindowMs: number) {
+  constructor(connection: Connection, tables: Tables, clock: () => number) {
     this.#connection = connection;
+    this.#tables = tables;
     this.#clock = clock;
-    this.#tables = openTables(connection, dedupeWindowMs);
     this.#tables.garbage.start();
   }
 
@@ -197,19 +170,14 @@ export class LocalWrites implements Writes {
     return this.#write("durable", () => objects.filter((object) => this.#tables.dead.condemn(object, nowMs)).length);
   }
 
-  async ready(): Promise<void> {
-    this.#connection.touch();
-  }
-
+  /** Resolves when the rows of purged messages are gone (or could not be removed for now). */
   async reclaimed(): Promise<void> {
-    // Another connection may have noted something, too.
-    this.#tables.garbage.start();
     await this.#tables.garbage.idle();
   }
 
+  /** Ends the removal of purged rows; the connection is its opener's. */
   async close(): Promise<void> {
     await this.#tables.garbage.stop();
-    this.#connection.close();
   }
 
   /** One transaction; what it deleted is removed afterwards. */

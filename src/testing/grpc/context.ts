@@ -5,16 +5,15 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
 import { HttpClient } from "../http-client.ts";
 import type { TestServer } from "../server.ts";
+import { type ForeignChannel, ForeignClient } from "./foreign-client.ts";
 import {
   type ChannelOptions,
-  type ForeignChannel,
-  ForeignClient,
   type ForeignMessage,
   type Generation,
   GrpcError,
   type Language,
   type Position,
-} from "./foreign-client.ts";
+} from "./foreign-shapes.ts";
 
 /** More than any test sends. */
 export const largeReceiveBytes = 64 * 1024 * 1024;

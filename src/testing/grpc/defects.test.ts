@@ -16,15 +16,8 @@ import { useBackends, useServerOver } from "../nodes/use-cluster.ts";
 import { startTestServer, type TestServer, uniqueSubject, useTestServer } from "../server.ts";
 import { WireMap } from "../wire.ts";
 import { largeReceiveBytes, metric, untilMetric } from "./context.ts";
-import {
-  bytesOf,
-  type ForeignChannel,
-  ForeignClient,
-  type ForeignMessage,
-  GrpcError,
-  type Language,
-  type Position,
-} from "./foreign-client.ts";
+import { type ForeignChannel, ForeignClient } from "./foreign-client.ts";
+import { bytesOf, type ForeignMessage, GrpcError, type Language, type Position } from "./foreign-shapes.ts";
 
 setDefaultTimeout(60_000);
 

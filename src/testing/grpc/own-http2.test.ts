@@ -3,12 +3,19 @@
  * that mean no good. `scripts/conformance/h2spec.ts` has the protocol itself.
  * @module
  */
+
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, type TLSSocket } from "node:tls";
 import { Metadata, status } from "@grpc/grpc-js";
 import { someBytes, upTo } from "../expectations.ts";
 import { callUnary, connectGrpc, loadService, methodOf } from "../grpc-client.ts";
 import { HttpClient } from "../http-client.ts";
-import { type TestServer, uniqueSubject, useTestServer } from "../server.ts";
+import { selfSigned } from "../self-signed.ts";
+import { startTestServer, type TestServer, uniqueSubject, useTestServer } from "../server.ts";
 import { callFrames, callHeaders, frame, RawH2, type, windowSettings, windowUpdate } from "./raw-h2.ts";
 
 setDefaultTimeout(30_000);
@@ -155,5 +162,45 @@ describe("connections of one address", () => {
     };
     while (!(await isServed()));
     second.close();
+  });
+});
+
+describe("certificate", () => {
+  const connectTls = (target: string): Promise<TLSSocket> => {
+    const [host, port] = target.split(":");
+    const socket = connect({ host, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ["h2"] });
+    return new Promise((resolve, reject) => {
+      socket.once("secureConnect", () => resolve(socket)).once("error", reject);
+    });
+  };
+
+  test("a new one is used for new connections, and those that are open stay", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "mts-test-"));
+    const paths = { cert: join(folder, "cert.pem"), key: join(folder, "key.pem") };
+    const install = async (): Promise<string> => {
+      const { cert, key } = selfSigned(["localhost"], ["127.0.0.1"]);
+      await Promise.all([writeFile(paths.cert, cert), writeFile(paths.key, key)]);
+      return new X509Certificate(cert).fingerprint256;
+    };
+    const first = await install();
+    await using server = await startTestServer({ env: { MTS_TLS_CERT: paths.cert, MTS_TLS_KEY: paths.key } });
+    const open = await connectTls(server.grpcTarget);
+    expect(open.alpnProtocol).toBe("h2");
+    expect(open.getPeerCertificate().fingerprint256).toBe(first);
+    let isClosed = false;
+    open.on("close", () => {
+      isClosed = true;
+    });
+    const second = await install();
+    const present = async (): Promise<string> => {
+      const socket = await connectTls(server.grpcTarget);
+      const { fingerprint256 } = socket.getPeerCertificate();
+      socket.destroy();
+      return fingerprint256;
+    };
+    while ((await present()) !== second);
+    expect(isClosed).toBe(false);
+    open.destroy();
+    await rm(folder, { recursive: true, force: true });
   });
 });

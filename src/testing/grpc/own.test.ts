@@ -3,7 +3,12 @@
  * and a clean end. What the transports share is in `stream.test.ts`, foreign clients are in `foreign.test.ts`.
  * @module
  */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Client, Metadata, status } from "@grpc/grpc-js";
 import { someBytes, upTo } from "../expectations.ts";
 import {
@@ -16,6 +21,7 @@ import {
   loadService,
   methodOf,
 } from "../grpc-client.ts";
+import { guard, release } from "../guardian.ts";
 import { HttpClient } from "../http-client.ts";
 import { startTestServer, uniqueSubject, useTestServer } from "../server.ts";
 import type { WireMap } from "../wire.ts";
@@ -324,5 +330,34 @@ describe("health and end", () => {
     const port = server().grpcTarget.split(":")[1] ?? "";
     const error = await rejection(startTestServer({ env: { MTS_GRPC_PORT: port } }));
     expect(String(error)).toMatch(new RegExp(`ended with 1 .*port ${port} on 127.0.0.1 is taken.*--grpc-port`, "s"));
+  });
+
+  test("a default port that is taken is a warning, and the server serves without gRPC", async () => {
+    // Whoever has the port, it is taken.
+    const holder = createServer();
+    await new Promise<void>((resolve) => {
+      holder.once("error", () => resolve());
+      holder.listen(50_051, "127.0.0.1", () => resolve());
+    });
+    const dataDir = await mkdtemp(join(tmpdir(), "mts-test-"));
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MTS_")));
+    const main = join(import.meta.dir, "..", "..", "main.ts");
+    const child = Bun.spawn([process.execPath, main, "--http-port", "0", "--data-dir", dataDir], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    guard(child.pid);
+    const { value } = await child.stdout.getReader().read();
+    const url = Buffer.from(value ?? []).toString();
+    expect(url).toMatch(/^http:\/\/\S+\n$/);
+    expect((await fetch(`${url.trim()}/readyz`)).status).toBe(200);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    release(child.pid);
+    const log = await new Response(child.stderr).text();
+    expect(log).toContain("grpc_port_taken");
+    expect(log).toContain("--grpc-port");
+    holder.close();
+    await rm(dataDir, { recursive: true, force: true });
   });
 });

@@ -10,7 +10,8 @@ import { selfSigned } from "../self-signed.ts";
 import { startTestServer, type TestServer, uniqueSubject } from "../server.ts";
 import { sha256Hex } from "../wire.ts";
 import { expectGrpcError, largeReceiveBytes } from "./context.ts";
-import { bytesOf, ForeignClient } from "./foreign-client.ts";
+import { ForeignClient } from "./foreign-client.ts";
+import { bytesOf } from "./foreign-shapes.ts";
 
 setDefaultTimeout(30_000);
 

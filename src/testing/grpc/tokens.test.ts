@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { SignJWT } from "jose";
 import { uniqueSubject, useTestServer } from "../server.ts";
 import { expectGrpcError } from "./context.ts";
-import { type CallOptions, type ForeignChannel, ForeignClient, type Language } from "./foreign-client.ts";
+import { type ForeignChannel, ForeignClient } from "./foreign-client.ts";
+import { type CallOptions, type Language } from "./foreign-shapes.ts";
 
 setDefaultTimeout(30_000);
 

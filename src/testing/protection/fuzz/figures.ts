@@ -28,7 +28,7 @@ export class Figures {
   sent = 0;
   /** Answers by op, or by `error CODE`. */
   readonly answers = new Tally();
-  /** Ends of WebSocket connections by close code. */
+  /** Ends of connections, by close code or by what is known of them. */
   readonly closes = new Tally();
   /** HTTP answers by status, with the code of a problem. */
   readonly statuses = new Tally();

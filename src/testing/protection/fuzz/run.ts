@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { startTestServer, type TestServer } from "../../server.ts";
 import { runCanary } from "./canary.ts";
 import { Figures } from "./figures.ts";
+import { fuzzGrpc } from "./grpc.ts";
 import { Lane } from "./lane.ts";
 import { fuzzFrameHeads, fuzzRequestBytes } from "./raw.ts";
 import { fuzzRequests } from "./requests.ts";
@@ -42,9 +43,10 @@ const kinds = [
     run: (lane: Lane, index: number) => fuzzSocket(lane, false, index % 2 === 0),
   },
   { name: "json", percent: 25, lanes: 3, run: (lane: Lane, index: number) => fuzzSocket(lane, true, index % 2 === 0) },
-  { name: "http", percent: 15, lanes: 4, run: fuzzRequests },
-  { name: "frame heads", percent: 3, lanes: 8, run: fuzzFrameHeads },
-  { name: "http bytes", percent: 2, lanes: 8, run: fuzzRequestBytes },
+  { name: "http", percent: 12, lanes: 4, run: fuzzRequests },
+  { name: "grpc", percent: 5, lanes: 8, run: fuzzGrpc },
+  { name: "frame heads", percent: 2, lanes: 8, run: fuzzFrameHeads },
+  { name: "http bytes", percent: 1, lanes: 8, run: fuzzRequestBytes },
 ] as const;
 /** From here on caches are warm and growth means growth. */
 const judgedFramesMin = 200_000;

@@ -15,7 +15,6 @@ import {
   frameBytesCeiling,
   frameBytesMin,
   frameFlag,
-  frameHead,
   frameType,
   goawayFrame,
   pingFrame,
@@ -28,17 +27,14 @@ import {
   windowMax,
   windowUpdateFrame,
 } from "./frames.ts";
-import { encodeHeaders, type HeaderField, HpackDecoder } from "./hpack.ts";
+import { type HeaderField, HpackDecoder } from "./hpack.ts";
 import { checkTrailers, parseRequest } from "./request.ts";
+import { Sender } from "./sender.ts";
 import { H2Stream, type StreamOwner } from "./stream.ts";
 
 const KiB = 1024;
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
-/** Frames that are gathered for one write to the socket. */
-const writeBytes = 256 * KiB;
-/** Answers of the protocol itself that a client leaves unread. */
-const outBytesMax = 4096 * KiB;
 /** Header blocks are put together from as much as this; a longer one is an attack (CVE-2024-27316). */
 const headerBlockBytesMax = 64 * KiB;
 /**
@@ -75,6 +71,7 @@ export class H2Connection implements StreamOwner {
   silentPings = 0;
   readonly #streams = new Map<number, H2Stream>();
   readonly #resets = new Set<number>();
+  readonly #sender: Sender;
   readonly #splitter = new FrameSplitter();
   readonly #hpack = new HpackDecoder();
   readonly #idleFrames = new Allowance(idleFramesBurst, idleFramesPerSecond);
@@ -83,16 +80,9 @@ export class H2Connection implements StreamOwner {
   #lastStreamId = 0;
   /** A header block that is not complete. */
   #block: { readonly streamId: number; readonly flags: number; readonly parts: Buffer[]; bytes: number } | undefined;
-  #sendWindow = windowDefault;
   #receiveWindow: number;
   #unacknowledged = 0;
   #peerInitialWindow = windowDefault;
-  #peerFrameBytes = frameBytesMin;
-  #out: Uint8Array[] = [];
-  #outBytes = 0;
-  #isBlocked = false;
-  #isFlushing = false;
-  readonly #ready = new Set<H2Stream>();
   #isLeaving = false;
   #isOver = false;
 
@@ -102,15 +92,15 @@ export class H2Connection implements StreamOwner {
     private readonly listener: ConnectionListener,
   ) {
     this.#receiveWindow = limits.connectionWindowBytes;
+    this.#sender = new Sender(socket, {
+      answered: (stream) => this.#answered(stream),
+      overflowed: () => setImmediate(() => this.destroy()),
+    });
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
-    socket.on("drain", () => {
-      this.#isBlocked = false;
-      this.#flush();
-    });
     socket.on("error", () => this.#ended());
     socket.on("close", () => this.#ended());
-    this.#push(
+    this.#sender.push(
       settingsFrame([
         [setting.ENABLE_PUSH, 0],
         [setting.MAX_CONCURRENT_STREAMS, limits.streamsMax],
@@ -118,20 +108,20 @@ export class H2Connection implements StreamOwner {
         [setting.MAX_HEADER_LIST_SIZE, limits.headerBytesMax],
       ]),
     );
-    this.#push(windowUpdateFrame(0, limits.connectionWindowBytes - windowDefault));
+    this.#sender.push(windowUpdateFrame(0, limits.connectionWindowBytes - windowDefault));
   }
 
   /** Asks the client for a sign of life. */
   ping(): void {
     this.silentPings++;
-    this.#push(pingFrame(0, Buffer.alloc(8)));
+    this.#sender.push(pingFrame(0, Buffer.alloc(8)));
   }
 
   /** Takes no new streams, and closes when the last one is over. */
   leave(): void {
     if (this.#isLeaving || this.#isOver) return;
     this.#isLeaving = true;
-    this.#push(goawayFrame(this.#lastStreamId, "NO_ERROR", ""));
+    this.#sender.push(goawayFrame(this.#lastStreamId, "NO_ERROR", ""));
     this.#leaveWhenIdle();
   }
 
@@ -142,25 +132,11 @@ export class H2Connection implements StreamOwner {
   }
 
   sendHeaders(stream: H2Stream, headers: Readonly<Record<string, string>>, isEnd: boolean): void {
-    const block = encodeHeaders(headers);
-    const first = block.subarray(0, this.#peerFrameBytes);
-    const end = isEnd ? frameFlag.END_STREAM : 0;
-    const isWhole = first.length === block.length;
-    this.#push(
-      frameHead(frameType.HEADERS, end | (isWhole ? frameFlag.END_HEADERS : 0), stream.id, first.length),
-      first,
-    );
-    for (let at = first.length; at < block.length; at += this.#peerFrameBytes) {
-      const part = block.subarray(at, at + this.#peerFrameBytes);
-      const flags = at + part.length === block.length ? frameFlag.END_HEADERS : 0;
-      this.#push(frameHead(frameType.CONTINUATION, flags, stream.id, part.length), part);
-    }
-    if (isEnd) this.#answered(stream);
+    this.#sender.headers(stream, headers, isEnd);
   }
 
   ready(stream: H2Stream): void {
-    this.#ready.add(stream);
-    this.#schedule();
+    this.#sender.ready(stream);
   }
 
   reset(stream: H2Stream, code: H2ErrorName): void {
@@ -177,22 +153,21 @@ export class H2Connection implements StreamOwner {
 
   #drop(stream: H2Stream, isReset: boolean): void {
     this.#streams.delete(stream.id);
-    this.#ready.delete(stream);
+    this.#sender.forget(stream);
     stream.close(isReset);
     if (this.#isLeaving) this.#leaveWhenIdle();
   }
 
   #leaveWhenIdle(): void {
     if (this.#streams.size > 0) return;
-    this.#flush();
+    this.#sender.flush();
     this.socket.end();
   }
 
   #ended(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#out = [];
-    this.#ready.clear();
+    this.#sender.stop();
     for (const stream of this.#streams.values()) stream.close(true);
     this.#streams.clear();
     this.listener.closed();
@@ -213,9 +188,7 @@ export class H2Connection implements StreamOwner {
     const code = error instanceof ConnectionError ? error.code : "INTERNAL_ERROR";
     const detail = error instanceof ConnectionError ? error.message : "";
     if (this.#isOver) return;
-    this.#push(goawayFrame(this.#lastStreamId, code, detail));
-    this.#isBlocked = false;
-    this.#write();
+    this.#sender.finish(goawayFrame(this.#lastStreamId, code, detail));
     this.socket.end();
     this.#ended();
     // What else the client sends is read and thrown away, so that the GOAWAY is not lost in a reset of the connection.
@@ -331,7 +304,7 @@ export class H2Connection implements StreamOwner {
   #giveBack(bytes: number): void {
     this.#unacknowledged += bytes;
     if (this.#unacknowledged < this.limits.connectionWindowBytes / 2) return;
-    this.#push(windowUpdateFrame(0, this.#unacknowledged));
+    this.#sender.push(windowUpdateFrame(0, this.#unacknowledged));
     this.#receiveWindow += this.#unacknowledged;
     this.#unacknowledged = 0;
   }
@@ -339,7 +312,7 @@ export class H2Connection implements StreamOwner {
   #giveBackStream(stream: H2Stream, bytes: number): void {
     stream.unacknowledged += bytes;
     if (stream.unacknowledged < this.limits.streamWindowBytes / 2) return;
-    this.#push(windowUpdateFrame(stream.id, stream.unacknowledged));
+    this.#sender.push(windowUpdateFrame(stream.id, stream.unacknowledged));
     stream.receiveWindow += stream.unacknowledged;
     stream.unacknowledged = 0;
   }
@@ -412,8 +385,8 @@ export class H2Connection implements StreamOwner {
     const increment = payload.readUInt32BE(0) & 0x7fff_ffff;
     if (streamId === 0) {
       if (increment === 0) throw protocolError("A window is opened by nothing.");
-      this.#sendWindow += increment;
-      if (this.#sendWindow > windowMax) throw new ConnectionError("FLOW_CONTROL_ERROR", "A window is too large.");
+      this.#sender.window += increment;
+      if (this.#sender.window > windowMax) throw new ConnectionError("FLOW_CONTROL_ERROR", "A window is too large.");
     } else {
       if (streamId > this.#lastStreamId) throw protocolError("WINDOW_UPDATE for a stream that was never opened.");
       if (increment === 0) throw new StreamReset(streamId, "PROTOCOL_ERROR", "A window is opened by nothing.");
@@ -424,7 +397,7 @@ export class H2Connection implements StreamOwner {
         throw new StreamReset(streamId, "FLOW_CONTROL_ERROR", "A window is too large.");
       }
     }
-    if (this.#ready.size > 0) this.#schedule();
+    this.#sender.opened();
   }
 
   #settings({ streamId, flags, payload }: Frame): void {
@@ -437,16 +410,16 @@ export class H2Connection implements StreamOwner {
     this.#hasSettings = true;
     for (let at = 0; at < payload.length; at += 6)
       this.#setting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
-    this.#push(settingsAckFrame());
+    this.#sender.push(settingsAckFrame());
     this.#idle();
-    if (this.#ready.size > 0) this.#schedule();
+    this.#sender.opened();
   }
 
   #setting(name: number, value: number): void {
     if (name === setting.ENABLE_PUSH && value > 1) throw protocolError("ENABLE_PUSH is 0 or 1.");
     if (name === setting.MAX_FRAME_SIZE) {
       if (value < frameBytesMin || value > frameBytesCeiling) throw protocolError("MAX_FRAME_SIZE is out of range.");
-      this.#peerFrameBytes = value;
+      this.#sender.frameBytesMax = value;
     }
     if (name !== setting.INITIAL_WINDOW_SIZE) return;
     if (value > windowMax) throw new ConnectionError("FLOW_CONTROL_ERROR", "INITIAL_WINDOW_SIZE is too large.");
@@ -463,7 +436,7 @@ export class H2Connection implements StreamOwner {
     if (payload.length !== 8) throw new ConnectionError("FRAME_SIZE_ERROR", "A ping has eight bytes.");
     if ((flags & frameFlag.ACK) !== 0) return;
     this.#idle();
-    this.#push(pingFrame(frameFlag.ACK, Buffer.from(payload)));
+    this.#sender.push(pingFrame(frameFlag.ACK, Buffer.from(payload)));
   }
 
   #rstStream({ streamId, payload }: Frame): void {
@@ -486,85 +459,13 @@ export class H2Connection implements StreamOwner {
   }
 
   #sendReset(streamId: number, code: H2ErrorName): void {
-    this.#push(rstStreamFrame(streamId, code));
+    this.#sender.push(rstStreamFrame(streamId, code));
     this.#resets.add(streamId);
     if (this.#resets.size <= resetStreamsMax) return;
     for (const oldest of this.#resets) {
       this.#resets.delete(oldest);
       break;
     }
-  }
-
-  #push(...parts: readonly Uint8Array[]): void {
-    if (this.#isOver) return;
-    for (const part of parts) {
-      this.#out.push(part);
-      this.#outBytes += part.length;
-    }
-    this.#schedule();
-    if (this.#outBytes > outBytesMax) setImmediate(() => this.destroy());
-  }
-
-  /** At the end of the turn: the answers of all calls that came back together leave in one piece. */
-  #schedule(): void {
-    if (this.#isFlushing || this.#isBlocked) return;
-    this.#isFlushing = true;
-    setImmediate(() => {
-      this.#isFlushing = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    while (!this.#isBlocked && !this.#isOver) {
-      this.#fill();
-      if (this.#out.length === 0) return;
-      this.#write();
-    }
-  }
-
-  #write(): void {
-    const bytes = this.#out.length === 1 && this.#out[0] !== undefined ? this.#out[0] : Buffer.concat(this.#out);
-    this.#out = [];
-    this.#outBytes = 0;
-    if (bytes.length > 0 && !this.socket.write(bytes)) this.#isBlocked = true;
-  }
-
-  /** Frames of data for one write, the streams taking turns. */
-  #fill(): void {
-    while (this.#ready.size > 0 && this.#outBytes < writeBytes) {
-      let hasMoved = false;
-      for (const stream of this.#ready) {
-        if (this.#fillFrom(stream)) hasMoved = true;
-        if (this.#outBytes >= writeBytes) break;
-      }
-      if (!hasMoved) return;
-    }
-  }
-
-  /** One frame of a stream, or its end; false when it has to wait for its client. */
-  #fillFrom(stream: H2Stream): boolean {
-    const { end } = stream;
-    if (end !== undefined) {
-      this.sendHeaders(stream, end.trailers, true);
-      return true;
-    }
-    if (stream.pendingBytes === 0) {
-      this.#ready.delete(stream);
-      return false;
-    }
-    // Never a frame of megabytes, though C++ clients take them: it would pass outBytesMax by itself.
-    const room = Math.min(stream.sendWindow, this.#sendWindow, this.#peerFrameBytes, writeBytes);
-    if (room <= 0) return false;
-    const bytes = stream.take(room);
-    stream.sendWindow -= bytes.length;
-    this.#sendWindow -= bytes.length;
-    this.#push(frameHead(frameType.DATA, 0, stream.id, bytes.length), bytes);
-    // At the back of the line.
-    this.#ready.delete(stream);
-    if (stream.pendingBytes > 0 || stream.isEnding) this.#ready.add(stream);
-    stream.relieve();
-    return true;
   }
 }
 
