@@ -4,6 +4,7 @@ MessagePack in both directions, waits that end soon, and the few answers that de
 """
 
 import unicodedata
+from urllib.parse import unquote
 
 import msgpack
 import schemathesis
@@ -57,7 +58,8 @@ def as_json(value):
 @schemathesis.hook
 def filter_path_parameters(context, path_parameters):
     """The two rules of names that the document says in words, because a pattern cannot."""
-    names = [value for value in (path_parameters or {}).values() if isinstance(value, str)]
+    # They come percent-encoded.
+    names = [unquote(value) for value in (path_parameters or {}).values() if isinstance(value, str)]
     # A name with a percent sign is percent-decoded twice when schemathesis uses it again in a later request.
     return all(fits(name) and "%" not in name for name in names)
 

@@ -129,6 +129,7 @@ describe("one pass", () => {
     const entry = { subject, headers: {}, body: { object: "", offset: 0, length: 1, sha256, ...placement } };
     await metadata.commit([entry]);
     await metadata.purge(subject, 1);
+    await metadata.reclaimed();
     expect(await pass(100)).toMatchObject({ objects: 0 });
     nowMs += 100;
     expect(await pass(100)).toMatchObject({ objects: 1, bytes: 1, left: 0 });

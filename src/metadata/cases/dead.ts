@@ -4,7 +4,7 @@
  */
 import { expect } from "bun:test";
 import type { MetadataStore } from "../contract.ts";
-import { type Cases, entryOf, filterOf, invoices, orders, publishOne, sequenceOf, upTo } from "./kit.ts";
+import { type Cases, entryOf, filterOf, invoices, orders, publishOne, sequenceOf, turn, upTo } from "./kit.ts";
 
 const leaseMs = 60_000;
 
@@ -18,7 +18,7 @@ const fill = async (store: MetadataStore, ...objects: readonly string[]): Promis
 
 /** Resolves when so many objects are dead; their rows go after the deletion was answered. */
 const died = async (store: MetadataStore, count: number): Promise<void> => {
-  while ((await store.countDead()) !== count) await store.ready();
+  while ((await store.countDead()) !== count) await turn();
 };
 
 const lifeCases = ({ case: test }: Cases): void => {

@@ -68,6 +68,9 @@ export const entryOf = (subject: Subject, options: EntryOptions = {}): CommitEnt
   return { subject, headers, body: { object, offset, length, sha256 }, messageId, expectedLastSequence };
 };
 
+/** Lets everybody else go first: what a store does in the background it does between two turns of the event loop. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Commits so many messages. */
 export const publish = async (
   store: MetadataStore,

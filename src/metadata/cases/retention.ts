@@ -29,6 +29,7 @@ import {
   stateOf,
   subjectOf,
   timeOf,
+  turn,
   upTo,
   worker,
 } from "./kit.ts";
@@ -252,7 +253,7 @@ const limitCases = ({ case: test }: Cases): void => {
     expect(await ends(store)).toEqual([18_767, 20_000]);
     expect(await store.subject(orders)).toMatchObject({ messages: 1234, bytes: 12_340 });
     // The rows go bit by bit, and the objects that nothing points into any more with them.
-    while ((await store.countDead()) < 3) await store.ready();
+    while ((await store.countDead()) < 3) await turn();
     expect(await store.referenced(["segment/2", "segment/3"])).toEqual([false, true]);
   });
 };
@@ -324,7 +325,7 @@ const ageCases = ({ timed }: Cases): void => {
     const before = await shown();
     expect(await sweep(store)).toBe(1010);
     expect(await shown()).toEqual(before);
-    while ((await store.countDead()) < 1) await store.ready();
+    while ((await store.countDead()) < 1) await turn();
     expect(await shown()).toEqual(before);
     await harness.reopen();
     expect(await harness.store.subject(orders)).toMatchObject({ firstSequence: 1001, messages: 5 });

@@ -25,8 +25,8 @@ const filterInPath: Parameter = {
 };
 
 /** How many digits an age may have, so that its milliseconds stay below 2^53; not zero. */
-const agePattern = "^0*[1-9](?:[0-9]{0,13}ms|[0-9]{0,11}s|[0-9]{0,10}m|[0-9]{0,8}h|[0-9]{0,7}d|[0-9]{0,6}w)$";
-const sizePattern = "^0*[1-9][0-9]{0,5}(?:B|kB|KB|MB|GB|KiB|MiB|GiB)?$";
+const agePattern = "^[1-9](?:[0-9]{0,13}ms|[0-9]{0,11}s|[0-9]{0,10}m|[0-9]{0,8}h|[0-9]{0,7}d|[0-9]{0,6}w)$";
+const sizePattern = "^[1-9][0-9]{0,5}(?:B|kB|KB|MB|GB|KiB|MiB|GiB)?$";
 
 const policyBody: Schema = {
   type: "object",
@@ -35,14 +35,15 @@ const policyBody: Schema = {
     max_age: {
       type: "string",
       nullable: true,
-      maxLength: 15,
       pattern: agePattern,
       description: "Messages are gone this long after their timestamp; null keeps them.",
     },
     max_messages: { ...integer(1, sequenceMax), nullable: true, description: "Messages stored at once." },
     max_bytes: {
-      anyOf: [integer(1, sequenceMax), { type: "string", pattern: sizePattern, maxLength: 12 }],
-      nullable: true,
+      anyOf: [
+        { ...integer(1, sequenceMax), nullable: true },
+        { type: "string", pattern: sizePattern },
+      ],
       description: "Bytes of the stored bodies, also as a size such as `10MiB`.",
     },
     discard: {
