@@ -148,9 +148,9 @@ export class Committer {
 
   /** What was given up while it waited need not be written. */
   #withoutWithdrawn(requests: readonly CommitRequest[]): readonly CommitRequest[] {
-    const withdrawn = requests.filter(({ ticket }) => ticket.isWithdrawn);
-    if (withdrawn.length === 0) return requests;
-    for (const request of withdrawn) this.#settle(request, refusals(request, givenUp()));
+    if (!requests.some(({ ticket }) => ticket.isWithdrawn)) return requests;
+    for (const request of requests.filter(({ ticket }) => ticket.isWithdrawn))
+      this.#settle(request, refusals(request, givenUp()));
     return requests.filter(({ ticket }) => !ticket.isWithdrawn);
   }
 

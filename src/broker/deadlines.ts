@@ -5,18 +5,24 @@
  */
 import type { Timers } from "../../actors/actor.ts";
 
-/** A publish that is not answered yet. */
+/** What is to be answered in time. It is a link of the list of them all: one object a publish, and nothing beside it. */
 export interface Pending {
-  readonly dueMs: number;
-  readonly expire: () => void;
-  /** Only of one whose turn is not the one of its arrival. */
-  readonly timer?: { cancel(): void } | undefined;
+  /** By `elapsedMs`; set by `Deadlines`. */
+  dueMs: number;
+  /** Only of one whose turn is not the one of its arrival; such a one is in no list. */
+  timer: { cancel(): void } | undefined;
+  /** Neighbours in the list; the list's own. */
+  previous: Pending | undefined;
+  next: Pending | undefined;
+  /** The deadline has come. */
+  expire(): void;
 }
 
 /** Calls back for what is not ended in time. One timer for all: there may be tens of thousands of publishes a second. */
 export class Deadlines {
-  /** In the order in which they are due. */
-  readonly #pending = new Set<Pending>();
+  /** The list is in the order in which they are due. */
+  #first: Pending | undefined;
+  #last: Pending | undefined;
   #isArmed = false;
 
   /**
@@ -34,22 +40,33 @@ export class Deadlines {
    * @param arrivedMs by `elapsedMs`; now when left out
    * @param extraMs beside the usual time
    */
-  start(expire: () => void, arrivedMs?: number, extraMs = 0): Pending {
+  start(pending: Pending, arrivedMs?: number, extraMs = 0): void {
     const nowMs = this.elapsedMs();
-    const dueMs = (arrivedMs ?? nowMs) + this.msMax + extraMs;
+    pending.dueMs = (arrivedMs ?? nowMs) + this.msMax + extraMs;
     if (arrivedMs !== undefined || extraMs > 0) {
-      return { dueMs, expire, timer: this.timers.after(Math.max(0, dueMs - nowMs), expire) };
+      pending.timer = this.timers.after(Math.max(0, pending.dueMs - nowMs), () => pending.expire());
+      return;
     }
-    const pending = { dueMs, expire };
-    this.#pending.add(pending);
+    pending.previous = this.#last;
+    if (this.#last === undefined) this.#first = pending;
+    else this.#last.next = pending;
+    this.#last = pending;
     if (!this.#isArmed) this.#arm(this.msMax);
-    return pending;
   }
 
-  /** It was answered. */
+  /** It was answered. Once for each. */
   end(pending: Pending): void {
-    this.#pending.delete(pending);
-    pending.timer?.cancel();
+    if (pending.timer !== undefined) {
+      pending.timer.cancel();
+      return;
+    }
+    const { previous, next } = pending;
+    if (previous === undefined) this.#first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    pending.previous = undefined;
+    pending.next = undefined;
   }
 
   #arm(ms: number): void {
@@ -62,12 +79,12 @@ export class Deadlines {
 
   #expireDue(): void {
     const nowMs = this.elapsedMs();
-    for (const pending of this.#pending) {
+    for (let pending = this.#first; pending !== undefined; pending = this.#first) {
       if (pending.dueMs > nowMs) {
         this.#arm(pending.dueMs - nowMs);
         return;
       }
-      this.#pending.delete(pending);
+      // Answers, and so takes itself out of the list.
       pending.expire();
     }
   }

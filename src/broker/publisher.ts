@@ -13,7 +13,7 @@ import { largeBodyBytesMin, paceBytesPerMs } from "../core/limits.ts";
 import type { BodyRef, Draft, PublishOutcome } from "../core/message.ts";
 import type { Subject } from "../core/subject.ts";
 import type { BodySource } from "./contract.ts";
-import type { Deadlines } from "./deadlines.ts";
+import type { Deadlines, Pending } from "./deadlines.ts";
 
 /** What the publisher works with. */
 export interface PublisherOptions {
@@ -31,6 +31,38 @@ interface Group {
   readonly drafts: Draft[];
   /** Index of each draft in the call; undefined when the whole call is one group. */
   readonly slots: number[] | undefined;
+}
+
+/** The one answer of a publish: what came of it, or that its deadline did. Made for every publish, so one object. */
+class Answer extends Ticket implements Pending {
+  dueMs = 0;
+  timer: { cancel(): void } | undefined = undefined;
+  previous: Pending | undefined = undefined;
+  next: Pending | undefined = undefined;
+  #isGiven = false;
+
+  constructor(
+    private readonly drafts: readonly Draft[],
+    private readonly late: AbortController | undefined,
+    private readonly deadlines: Deadlines,
+    private readonly resolve: (outcomes: readonly PublishOutcome[]) => void,
+  ) {
+    super();
+  }
+
+  /** What comes after the deadline changes nothing any more for the publisher; followers hear of it as of all else. */
+  give(outcomes: readonly PublishOutcome[]): void {
+    if (this.#isGiven) return;
+    this.#isGiven = true;
+    this.deadlines.end(this);
+    this.resolve(outcomes);
+  }
+
+  expire(): void {
+    const error = this.withdraw() ? givenUp() : stillUnknown();
+    this.give(this.drafts.map(() => error));
+    this.late?.abort(error);
+  }
 }
 
 /** Publishes drafts. */
@@ -146,31 +178,18 @@ export class Publisher {
     }
     this.#inFlightBytes += bytes;
     const { deadlines } = this.options;
-    const ticket = new Ticket();
     const late = large ? new AbortController() : undefined;
-    let isAnswered = false;
-    const answer = (outcomes: readonly PublishOutcome[]): void => {
-      // What comes after the deadline changes nothing any more for the publisher; followers hear of it as of all else.
-      if (isAnswered) return;
-      isAnswered = true;
-      deadlines.end(pending);
-      resolve(outcomes);
-    };
-    const expire = (): void => {
-      const error = ticket.withdraw() ? givenUp() : stillUnknown();
-      answer(drafts.map(() => error));
-      late?.abort(error);
-    };
-    const pending = deadlines.start(expire, arrivedMs, large ? bytes / paceBytesPerMs : 0);
+    const answer = new Answer(drafts, late, deadlines, resolve);
+    deadlines.start(answer, arrivedMs, large ? bytes / paceBytesPerMs : 0);
     const settle = (outcomes: readonly PublishOutcome[]): void => {
       this.#inFlightBytes -= bytes;
-      answer(outcomes);
+      answer.give(outcomes);
     };
     const storing = late === undefined ? undefined : this.#storeLarge(drafts, late.signal);
     // Whoever waits for it comes later; until then a failure must not count as unhandled.
     storing?.catch(() => undefined);
     try {
-      this.subjects.tell(subject, { drafts, bytes, storing, ticket, settle }, bytes);
+      this.subjects.tell(subject, { drafts, bytes, storing, ticket: answer, settle }, bytes);
     } catch (error) {
       settle(drafts.map(() => toStreamError(error)));
     }
