@@ -4,34 +4,12 @@
  * @module
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Authenticator, Principal } from "../../auth/contract.ts";
-import { openFileBodies } from "../../bodies/files/index.ts";
-import { createBroker } from "../../broker/index.ts";
-import { ByteBudget } from "../../core/admission.ts";
 import { StreamError } from "../../core/errors.ts";
-import { openSqliteMetadata } from "../../metadata/sqlite/index.ts";
 import { RawWs, rawUpgrade } from "../../testing/raw-ws.ts";
-import { createWsTransport, type SocketState, type WsTimers } from "./index.ts";
+import { startWsRig, type WsRig } from "../../testing/ws-rig.ts";
 
-const bodyBytesMax = 1024;
 const unknownMax = 1000;
-
-/** Deadlines that come when the test says so. */
-class ManualTimers implements WsTimers {
-  readonly deadlines = new Set<() => void>();
-
-  every(): () => void {
-    return () => undefined;
-  }
-
-  after(_ms: number, then: () => void): () => void {
-    this.deadlines.add(then);
-    return () => this.deadlines.delete(then);
-  }
-}
 
 /** Believes one token, when it is told to look at it. */
 class SlowAuthenticator implements Authenticator {
@@ -60,55 +38,9 @@ class SlowAuthenticator implements Authenticator {
   }
 }
 
-const start = async () => {
-  const folder = await mkdtemp(join(tmpdir(), "mts-ws-"));
-  const metadata = await openSqliteMetadata({ path: ":memory:", clock: Date.now, dedupeWindowMs: 1000 });
-  const bodies = await openFileBodies({ path: join(folder, "bodies") });
-  const broker = createBroker({ metadata, bodies, bodyBytesMax });
-  const timers = new ManualTimers();
-  const authenticator = new SlowAuthenticator({
-    clientId: "c",
-    expiresAt: Number.POSITIVE_INFINITY,
-    broker,
-    publishRefusal: () => undefined,
-    adopt: () => undefined,
-  });
-  const ws = createWsTransport({
-    broker,
-    budget: new ByteBudget(1024 * 1024),
-    socketsPerAddressMax: 0,
-    authenticator,
-    allowedOrigins: [],
-    version: "1",
-    node: "n",
-    bodyBytesMax,
-    log: { error: () => undefined },
-    timers,
-  });
-  const server = Bun.serve<SocketState>({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch: (request, bunServer) => ws.upgrade(request, bunServer),
-    websocket: ws.handlers,
-  });
-  return {
-    timers,
-    authenticator,
-    url: `ws://127.0.0.1:${server.port}/v1/ws`,
-    async stop() {
-      await broker.drain();
-      await ws.closeAll(3001, "over");
-      await server.stop(true);
-      await bodies.close();
-      await metadata.close();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-};
-
-let rig: Awaited<ReturnType<typeof start>>;
+let rig: WsRig<SlowAuthenticator>;
 beforeEach(async () => {
-  rig = await start();
+  rig = await startWsRig((principal) => new SlowAuthenticator(principal));
 });
 afterEach(() => rig.stop());
 

@@ -2,100 +2,17 @@
  * The heartbeat, with a clock that the test turns; what else the transport does is tested through the whole server.
  * @module
  */
-
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { openFileBodies } from "../../bodies/files/index.ts";
-import { createBroker } from "../../broker/index.ts";
-import { ByteBudget } from "../../core/admission.ts";
-import { openSqliteMetadata } from "../../metadata/sqlite/index.ts";
+import type { Authenticator } from "../../auth/contract.ts";
 import { RawWs } from "../../testing/raw-ws.ts";
-import { createWsTransport, type SocketState, type WsTimers, type WsTransport } from "./index.ts";
-
-const bodyBytesMax = 1024;
-
-/** Intervals whose ticks come when the test says so. */
-class ManualTimers implements WsTimers {
-  readonly ticks: (() => void)[] = [];
-
-  every(_ms: number, tick: () => void): () => void {
-    this.ticks.push(tick);
-    return () => this.ticks.splice(this.ticks.indexOf(tick), 1);
-  }
-
-  after(): () => void {
-    return () => undefined;
-  }
-
-  /** One whole heartbeat interval; connections are spread over its ticks. */
-  beat(): void {
-    for (let i = 0; i < 16; i++) for (const tick of this.ticks) tick();
-  }
-}
-
-interface Rig {
-  readonly timers: ManualTimers;
-  readonly ws: WsTransport;
-  readonly url: string;
-  stop(): Promise<void>;
-}
-
-const start = async (): Promise<Rig> => {
-  const folder = await mkdtemp(join(tmpdir(), "mts-ws-"));
-  const metadata = await openSqliteMetadata({ path: ":memory:", clock: Date.now, dedupeWindowMs: 1000 });
-  const bodies = await openFileBodies({ path: join(folder, "bodies") });
-  const timers = new ManualTimers();
-  const broker = createBroker({ metadata, bodies, bodyBytesMax });
-  const log = { error: () => undefined };
-  const anonymous = {
-    clientId: "anonymous",
-    expiresAt: Number.POSITIVE_INFINITY,
-    broker,
-    publishRefusal: () => undefined,
-    adopt: () => undefined,
-  };
-  const authenticator = { anonymous, authenticate: () => anonymous };
-  const ws = createWsTransport({
-    broker,
-    budget: new ByteBudget(1024 * 1024),
-    socketsPerAddressMax: 0,
-    authenticator,
-    allowedOrigins: [],
-    version: "1",
-    node: "n",
-    bodyBytesMax,
-    log,
-    timers,
-  });
-  const server = Bun.serve<SocketState>({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch: (request, bunServer) => ws.upgrade(request, bunServer),
-    websocket: ws.handlers,
-  });
-  return {
-    timers,
-    ws,
-    url: `ws://127.0.0.1:${server.port}/v1/ws`,
-    async stop() {
-      await broker.drain();
-      await ws.closeAll(3001, "over");
-      await server.stop(true);
-      await metadata.close();
-      await bodies.close();
-      await rm(folder, { recursive: true });
-    },
-  };
-};
+import { startWsRig, type WsRig } from "../../testing/ws-rig.ts";
 
 describe("heartbeat", () => {
-  let rig: Rig;
+  let rig: WsRig<Authenticator>;
   let client: RawWs;
 
   beforeEach(async () => {
-    rig = await start();
+    rig = await startWsRig((anonymous) => ({ anonymous, authenticate: () => anonymous }));
     client = await RawWs.connect(rig.url, "mts.json.v1");
     expect((await client.next())?.payload.toString()).toContain('"op":"welcome"');
   });
