@@ -3,29 +3,10 @@
  * as both run to their end without an await.
  * @module
  */
-import type {
-  ConsumerConfig,
-  ConsumerState,
-  Head,
-  Sequence,
-  SubjectDetails,
-  SubjectSummary,
-} from "../../core/message.ts";
-import type { FilterPolicy, RetentionPolicy } from "../../core/policy.ts";
+import type { Head, Sequence, SubjectDetails, SubjectSummary } from "../../core/message.ts";
+import type { FilterPolicy } from "../../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts";
-import type {
-  AckOutcome,
-  AckRequest,
-  CommitEntry,
-  CommitOutcome,
-  EnvelopePage,
-  MetadataStore,
-  NackOutcome,
-  NackRequest,
-  PageBounds,
-  PulledPage,
-  PullRequest,
-} from "../contract.ts";
+import type { EnvelopePage, MetadataStore, PageBounds, PulledPage } from "../contract.ts";
 import type { Connection } from "./connection.ts";
 import { PageMeter } from "./messages.ts";
 import { peekPage } from "./pull.ts";
@@ -45,41 +26,34 @@ export interface StoreParts {
 }
 
 /** A metadata store in one file. */
-export class SqliteMetadata implements MetadataStore {
+export class SqliteMetadata extends Writes implements MetadataStore {
   readonly epoch: string;
   /** What was found damaged at the start, a line each; empty when all is well. */
   readonly warnings: readonly string[];
-  readonly #connection: Connection;
-  readonly #writes: Writes;
-  readonly #clock: () => number;
-  readonly #tables: Tables;
 
-  constructor(parts: StoreParts) {
-    this.epoch = parts.epoch;
-    this.warnings = parts.warnings;
-    this.#connection = parts.connection;
-    this.#tables = parts.tables;
-    this.#clock = parts.clock;
-    this.#writes = new Writes(parts.connection, parts.tables, parts.clock);
+  constructor({ connection, tables, clock, epoch, warnings }: StoreParts) {
+    super(connection, tables, clock);
+    this.epoch = epoch;
+    this.warnings = warnings;
   }
 
   async heads(subjects: readonly Subject[]): Promise<readonly Head[]> {
-    const nowMs = this.#clock();
-    return this.#connection.read(() => subjects.map((subject) => headOf(shownSubject(this.#tables, subject, nowMs))));
+    const nowMs = this.clock();
+    return this.connection.read(() => subjects.map((subject) => headOf(shownSubject(this.tables, subject, nowMs))));
   }
 
   async range(subject: Subject, fromSequence: Sequence, bounds: PageBounds): Promise<EnvelopePage> {
-    return this.#connection.read(() => {
+    return this.connection.read(() => {
       const row = this.#shown(subject);
-      const envelopes = row === null ? [] : this.#tables.messages.page(row, fromSequence, new PageMeter(bounds));
+      const envelopes = row === null ? [] : this.tables.messages.page(row, fromSequence, new PageMeter(bounds));
       return { head: headOf(row), envelopes };
     });
   }
 
   async sequenceAt(subject: Subject, timestampMs: number): Promise<Sequence> {
-    return this.#connection.read(() => {
+    return this.connection.read(() => {
       const row = this.#shown(subject);
-      return row === null ? 1 : this.#tables.messages.sequenceAt(row, timestampMs);
+      return row === null ? 1 : this.tables.messages.sequenceAt(row, timestampMs);
     });
   }
 
@@ -88,123 +62,42 @@ export class SqliteMetadata implements MetadataStore {
     readonly after?: string | undefined;
     readonly limit: number;
   }): Promise<{ readonly subjects: readonly SubjectSummary[]; readonly hasMore: boolean }> {
-    const nowMs = this.#clock();
-    const shown = (row: SubjectRow): SubjectRow => shownRow(this.#tables, row, nowMs);
-    return this.#connection.read(() => this.#tables.subjects.list(query.filter, query.after ?? "", query.limit, shown));
+    const nowMs = this.clock();
+    const shown = (row: SubjectRow): SubjectRow => shownRow(this.tables, row, nowMs);
+    return this.connection.read(() => this.tables.subjects.list(query.filter, query.after ?? "", query.limit, shown));
   }
 
   async subject(subject: Subject): Promise<SubjectDetails | null> {
-    return this.#connection.read(() => {
+    return this.connection.read(() => {
       const row = this.#shown(subject);
       if (row === null) return null;
       const { created_at: createdAtMs, last_published_at: lastPublishedAtMs } = row;
-      return { ...summaryOf(row), createdAtMs, lastPublishedAtMs, consumers: this.#tables.consumers.count(subject) };
+      return { ...summaryOf(row), createdAtMs, lastPublishedAtMs, consumers: this.tables.consumers.count(subject) };
     });
   }
 
   async peek(subject: Subject, consumer: ConsumerName, bounds: PageBounds): Promise<PulledPage> {
-    return this.#connection.read(() => peekPage(this.#tables, subject, consumer, bounds, this.#clock()));
+    return this.connection.read(() => peekPage(this.tables, subject, consumer, bounds, this.clock()));
   }
 
   async policies(): Promise<readonly FilterPolicy[]> {
-    return this.#connection.read(() => this.#tables.policies.list());
+    return this.connection.read(() => this.tables.policies.list());
   }
 
   async countDead(): Promise<number> {
-    return this.#connection.read(() => this.#tables.dead.count());
+    return this.connection.read(() => this.tables.dead.count());
   }
 
   async referenced(objects: readonly string[]): Promise<readonly boolean[]> {
-    return this.#connection.read(() => objects.map((object) => this.#tables.messages.isReferenced(object)));
-  }
-
-  async commit(entries: readonly CommitEntry[]): Promise<readonly CommitOutcome[]> {
-    return this.#writes.commit(entries);
-  }
-
-  async purge(subject: Subject, through: Sequence): Promise<{ readonly deleted: number }> {
-    return this.#writes.purge(subject, through);
-  }
-
-  async putConsumer(
-    subject: Subject,
-    name: ConsumerName,
-    config: ConsumerConfig,
-  ): Promise<{ readonly status: "created" | "same" | "differs"; readonly state: ConsumerState }> {
-    return this.#writes.putConsumer(subject, name, config);
-  }
-
-  async consumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null> {
-    return this.#writes.consumer(subject, name);
-  }
-
-  async consumers(subject: Subject): Promise<readonly ConsumerState[]> {
-    return this.#writes.consumers(subject);
-  }
-
-  async deleteConsumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null> {
-    return this.#writes.deleteConsumer(subject, name);
-  }
-
-  async pull(request: PullRequest): Promise<PulledPage> {
-    return this.#writes.pull(request);
-  }
-
-  async ack(requests: readonly AckRequest[]): Promise<readonly AckOutcome[]> {
-    return this.#writes.ack(requests);
-  }
-
-  async nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]> {
-    return this.#writes.nack(requests);
-  }
-
-  async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced"> {
-    return this.#writes.putPolicy(filter, policy);
-  }
-
-  async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy | null> {
-    return this.#writes.deletePolicy(filter);
-  }
-
-  async expire(
-    after: string | undefined,
-    limit: number,
-  ): Promise<{ readonly expired: number; readonly next: string | undefined }> {
-    return this.#writes.expire(after, limit);
-  }
-
-  async takeDead(request: {
-    readonly limit: number;
-    readonly minAgeMs: number;
-    readonly leaseMs: number;
-  }): Promise<readonly string[]> {
-    return this.#writes.takeDead(request);
-  }
-
-  async forgetDead(objects: readonly string[]): Promise<void> {
-    return this.#writes.forgetDead(objects);
-  }
-
-  async condemn(objects: readonly string[]): Promise<number> {
-    return this.#writes.condemn(objects);
+    return this.connection.read(() => objects.map((object) => this.tables.messages.isReferenced(object)));
   }
 
   async ready(): Promise<void> {
-    this.#connection.touch();
-  }
-
-  /** Resolves when the rows of purged messages are gone (or could not be removed for now). */
-  async reclaimed(): Promise<void> {
-    await this.#writes.reclaimed();
-  }
-
-  async close(): Promise<void> {
-    await this.#writes.close();
-    this.#connection.close();
+    this.connection.touch();
   }
 
   /** Inside a transaction. */
   #shown(subject: Subject): SubjectRow | null {
-    return shownSubject(this.#tables, subject, this.#clock());
+    return shownSubject(this.tables, subject, this.clock());
   }
 }
