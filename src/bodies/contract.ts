@@ -12,6 +12,7 @@
  * @module
  */
 import type { BodyRef } from "../core/message.ts";
+import type { BodyPointer, Upload, UploadClaim } from "../core/pointer.ts";
 
 /** What an object name may look like, so that it is safe as a file name and as an S3 key. */
 export const objectNamePattern = /^[a-z0-9][a-z0-9._/-]{0,200}$/;
@@ -20,6 +21,8 @@ export const objectNamePattern = /^[a-z0-9][a-z0-9._/-]{0,200}$/;
 export interface Placement {
   readonly object: string;
   readonly offset: number;
+  /** See `BodyRef.storedLength`. */
+  readonly storedLength?: number | undefined;
 }
 
 /** A range that could not be read: `missing` (no such object, or shorter than the range) or `failed` (try again). */
@@ -59,7 +62,7 @@ export interface BodyStore {
   writeObject(
     body: AsyncIterable<Uint8Array> | Uint8Array,
     signal?: AbortSignal,
-  ): Promise<{ readonly object: string; readonly length: number; readonly sha256: Uint8Array }>;
+  ): Promise<BodyRef>;
 
   /**
    * Reads whole bodies, neighbouring ranges of one object in one request; results have the order of the refs. The
@@ -87,11 +90,47 @@ export interface BodyStore {
    */
   remove(objects: readonly string[]): Promise<readonly string[]>;
 
+  /**
+   * A pointer to one body, with an address that gives just its bytes (a range is part of the signature, as neighbours
+   * in the object may belong to others) for so long. No request to the store is made.
+   */
+  pointer(ref: BodyRef, validMs: number): Promise<BodyPointer>;
+
+  /**
+   * Opens an upload for a body that a client puts by itself; length and SHA-256 are conditions of the signature where
+   * the store can check them. `parts`: in parts, for a body larger than one. What is never published is an orphan.
+   * @throws StreamError `unavailable`
+   */
+  openUpload(claim: UploadClaim, validMs: number, parts: boolean): Promise<Upload>;
+
+  /** Joins the parts of an upload; again is fine. @throws StreamError `upload_not_found`, `upload_mismatch` */
+  completeUpload(claim: UploadClaim, key: string): Promise<void>;
+
+  /**
+   * The body of an upload, after its length and SHA-256 were checked against the stored bytes.
+   * @throws StreamError `upload_not_found` (not put yet, or opened for another subject), `upload_mismatch`
+   */
+  takeUpload(claim: UploadClaim, key: string): Promise<BodyRef>;
+
+  /**
+   * The store's own addresses, for one that has none that clients could reach (files): what `pointer` and `openUpload`
+   * signed, given back by whoever serves HTTP. Undefined where addresses lead to the store itself.
+   */
+  readonly addresses?: SignedAddresses | undefined;
+
   /** Resolves when the store answers; rejects with the reason when it does not. */
   ready(): Promise<void>;
 
   /** Finishes what is under way and lets go of files and sockets. */
   close(): Promise<void>;
+}
+
+/** Signed addresses that this server serves itself; `token` is what stood in the address. */
+export interface SignedAddresses {
+  /** @throws StreamError `permission_denied` when it is not signed, has expired, or is none for reading; `data_loss` */
+  read(token: string): Promise<{ readonly length: number; readonly bytes: AsyncIterable<Uint8Array> }>;
+  /** Stores an upload. @throws StreamError as `read`, `upload_mismatch` when length or checksum differ */
+  write(token: string, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
 }
 
 /** Whether a read result is a fault. */

@@ -13,10 +13,12 @@ import type {
   Head,
   Message,
   PublishOutcome,
+  Receipts,
   Sequence,
   SubjectDetails,
   SubjectSummary,
 } from "../core/message.ts";
+import type { BodyPointer, Upload, UploadClaim } from "../core/pointer.ts";
 import type { FilterPolicy, RetentionPolicy } from "../core/policy.ts";
 import type { StartPosition } from "../core/start.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
@@ -24,7 +26,12 @@ import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
 /** A message on its way out. `deliveries` is 1 unless it comes under a consumer's name and came before. */
 export interface Delivery extends Message {
   readonly deliveries: number;
+  /** Where pointers were asked for: in place of the body, which is empty then. */
+  readonly pointer?: BodyPointer | undefined;
 }
+
+/** What a reader wants of bodies: the bytes as published, decoded ones (`content-encoding` undone), or pointers. */
+export type DeliverAs = "body" | "decoded" | "pointer";
 
 /** A stored message whose bytes are damaged or gone: reported, never delivered. */
 export interface DamagedMessage {
@@ -60,6 +67,8 @@ export interface ReadRequest {
   readonly bodyBytesMax: number;
   /** How long to wait when there is nothing yet; 0 answers at once. */
   readonly waitMs: number;
+  /** Default `body`. */
+  readonly deliver?: DeliverAs | undefined;
 }
 
 /** A fetch under a consumer's name. */
@@ -70,6 +79,8 @@ export interface FetchRequest {
   readonly bodyBytesMax: number;
   readonly waitMs: number;
   readonly autoAck: boolean;
+  /** Default `body`. */
+  readonly deliver?: DeliverAs | undefined;
 }
 
 /** One stored message whose body is streamed. */
@@ -80,6 +91,9 @@ export interface StoredMessage {
    * @throws StreamError `data_loss`
    */
   body(range?: { readonly start: number; readonly end: number }): Promise<Uint8Array | AsyncIterable<Uint8Array>>;
+  /** The body with the codings of its `content-encoding` header undone; null when it has none that we know. */
+  decoded(): Promise<AsyncIterable<Uint8Array> | null>;
+  pointer(): Promise<BodyPointer>;
 }
 
 /** What acknowledging answered. */
@@ -116,6 +130,8 @@ export interface SubscribeRequest {
   readonly consumer?: ConsumerName | undefined;
   /** Messages that may be delivered before more credit comes; `Infinity` = no limit. */
   readonly credit: number;
+  /** Default `body`. */
+  readonly deliver?: DeliverAs | undefined;
 }
 
 /** A running subscription. */
@@ -151,6 +167,50 @@ export interface Broker {
    * @throws StreamError `body_too_large` past `bodyBytesMax`, `storage_full`, `unavailable`
    */
   storeBody(source: BodySource, signal?: AbortSignal): Promise<BodyRef>;
+
+  /**
+   * Opens an upload for a body that the publisher puts into the store by itself.
+   * @throws StreamError `body_too_large`, `unavailable`
+   */
+  openUpload(claim: UploadClaim, parts: boolean): Promise<Upload>;
+  /** Joins the parts of an upload. @throws StreamError `upload_not_found`, `upload_mismatch` */
+  completeUpload(claim: UploadClaim, key: string): Promise<void>;
+  /**
+   * The body of an upload for `publish`, verified byte by byte.
+   * @throws StreamError `upload_not_found`, `upload_mismatch`, `body_too_large`
+   */
+  takeUpload(claim: UploadClaim, key: string): Promise<BodyRef>;
+  /** Bytes of a signed address of our own. @throws StreamError `permission_denied`, `not_found`, `data_loss` */
+  signedBody(token: string): Promise<{ readonly length: number; readonly bytes: AsyncIterable<Uint8Array> }>;
+  /** An upload to a signed address of our own. @throws StreamError `permission_denied`, `not_found`, `upload_mismatch` */
+  receiveUpload(token: string, source: BodySource, signal?: AbortSignal): Promise<void>;
+
+  /** How the recipients stand to a message. @throws StreamError `message_not_found` */
+  receipts(subject: Subject, sequence: Sequence): Promise<Receipts>;
+  /**
+   * Waits until so many recipients (`all`: as many as release it) have acknowledged a message, or it is gone, or the
+   * time is over; answers how they stand then.
+   * @throws StreamError `message_not_found`
+   */
+  awaitReceipts(
+    request: { readonly subject: Subject; readonly sequence: Sequence; readonly acked: number | "all" },
+    waitMs: number,
+    signal?: AbortSignal,
+  ): Promise<Receipts>;
+  /**
+   * Sends dead letters of a consumer back to its subject, at most `limit`, and no more than `perSecond` of them a second
+   * (Infinity: at once); ends early after a minute, and when the signal aborts.
+   * @throws StreamError `consumer_not_found`, `no_dead_letters`
+   */
+  redrive(
+    request: {
+      readonly subject: Subject;
+      readonly consumer: ConsumerName;
+      readonly limit: number;
+      readonly perSecond: number;
+    },
+    signal?: AbortSignal,
+  ): Promise<{ readonly redriven: number; readonly more: boolean }>;
 
   /** Reads a page; an aborted signal ends the wait (the answer is then of no interest). */
   read(request: ReadRequest, signal?: AbortSignal): Promise<Page>;
@@ -207,6 +267,7 @@ export interface Broker {
     name: ConsumerName,
     sequences: readonly Sequence[],
     delayMs: number,
+    error?: string,
   ): Promise<{ readonly redeliver: number }>;
 
   /**

@@ -68,6 +68,15 @@ export const ackWaitMsMax = 24 * 60 * 60 * 1000;
 
 /** Retention policies of one store: few enough to list in one answer. */
 export const policiesMax = 1000;
+/** Named recipients of one policy. */
+export const recipientsMax = 100;
+/** Longest delay of a publish: a year. */
+export const delayMsMax = 366 * 24 * 60 * 60 * 1000;
+/** What a nack says of its reason, in UTF-8 bytes. */
+export const nackErrorBytesMax = 1024;
+/** Messages that one redrive sends back, and how many when the caller does not say. */
+export const redriveMax = 10_000;
+export const redriveDefault = 1000;
 /** Longest token in bytes: what fits the headers of a request several times over, and is read in no time. */
 export const tokenBytesMax = 8 * KiB;
 /** `client_id` of a token in characters: it goes into every line of the audit log. */

@@ -17,10 +17,12 @@ export interface BodyRef {
   readonly object: string;
   /** First byte of the body in the object. */
   readonly offset: number;
-  /** Length of the body in bytes. */
+  /** Length of the body in bytes, as it was published. */
   readonly length: number;
-  /** SHA-256 of the body, 32 bytes. */
+  /** SHA-256 of the body as it was published, 32 bytes. */
   readonly sha256: Uint8Array;
+  /** Bytes that the body takes in the object when it is compressed there (zstd); undefined when it lies there as it is. */
+  readonly storedLength?: number | undefined;
 }
 
 /** A message on its way in. `body` is bytes, or the reference of a large body that is already durable. */
@@ -30,9 +32,16 @@ export interface Draft {
   readonly body: Uint8Array | BodyRef;
   /** `message_id` or `Idempotency-Key`. */
   readonly messageId?: string | undefined;
-  /** Commit only when the subject's last sequence is this one. */
+  /** Commit only when the subject's last sequence is this one. Never together with `deliverAt`. */
   readonly expectedLastSequence?: Sequence | undefined;
+  /** The message is gone so many milliseconds after its timestamp, whatever the policy; at least 1. */
+  readonly ttlMs?: number | undefined;
+  /** Commit it later. */
+  readonly deliverAt?: DeliverAt | undefined;
 }
+
+/** When a delayed message is committed: so long from now, or at a time (Unix milliseconds); what is past is now. */
+export type DeliverAt = { readonly inMs: number } | { readonly atMs: number };
 
 /** The answer to a publish that was committed now, or (`duplicate`) earlier under the same message id. */
 export interface Receipt {
@@ -43,8 +52,23 @@ export interface Receipt {
   readonly duplicate: boolean;
 }
 
+/** The answer to a publish that is stored and will be committed later. */
+export interface ScheduledReceipt {
+  readonly subject: Subject;
+  /** Opaque. */
+  readonly scheduleId: string;
+  /** Unix milliseconds. */
+  readonly dueAtMs: number;
+  /** It was scheduled before under the same message id. */
+  readonly duplicate: boolean;
+}
+
 /** Outcome of one draft in a batch. */
-export type PublishOutcome = Receipt | StreamError;
+export type PublishOutcome = Receipt | ScheduledReceipt | StreamError;
+
+/** Whether a publish was accepted for later. */
+export const isScheduled = (outcome: Receipt | ScheduledReceipt): outcome is ScheduledReceipt =>
+  "scheduleId" in outcome;
 
 /** A message at rest: everything but the bytes. */
 export interface Envelope {
@@ -53,6 +77,8 @@ export interface Envelope {
   readonly timestampMs: number;
   readonly headers: Headers;
   readonly body: BodyRef;
+  /** Unix milliseconds from which on it is gone, when it has a time to live of its own. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 /** A message with its bytes, verified against `sha256`. */
@@ -63,6 +89,8 @@ export interface Message {
   readonly headers: Headers;
   readonly body: Uint8Array;
   readonly sha256: Uint8Array;
+  /** See `Envelope.expiresAtMs`. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 /** The ends of a subject. Empty and never published: first 1, last 0. Emptied: first = last + 1. */
@@ -109,6 +137,8 @@ export interface ConsumerConfig {
   readonly maxDeliver: number;
   /** Leased and nacked messages at once. */
   readonly maxAckPending: number;
+  /** Where messages go whose deliveries are used up; explicit consumers with `maxDeliver` only, never the own subject. */
+  readonly deadLetter?: Subject | undefined;
 }
 
 /** State of a consumer as the contract shows it. */
@@ -125,4 +155,43 @@ export interface ConsumerState {
   /** Of those, how many were delivered more than once. */
   readonly redelivered: number;
   readonly createdAtMs: number;
+  readonly deadLetter?: Subject | undefined;
 }
+
+/**
+ * How a recipient stands to one message. `acked`: it has acknowledged it (or given it up after its last delivery).
+ * `pending`: it has not. `absent`: a policy names it and there is no such consumer; it owes the acknowledgement.
+ * `timed_out`: pending or absent, and by the policy's `recipientTimeoutMs` not waited for any more. `exempt`: it began
+ * behind this message, which is not owed to it.
+ */
+export type RecipientStatus = "acked" | "pending" | "absent" | "timed_out" | "exempt";
+
+/** Who has acknowledged one message and who has not. */
+export interface Receipts {
+  readonly subject: Subject;
+  readonly sequence: Sequence;
+  /** The message is not stored any more: acknowledged by all, expired or deleted. */
+  readonly released: boolean;
+  /** How many acknowledgements release it: the policy's, or (`retain: limits`) one of each consumer that is not exempt. */
+  readonly recipientsTotal: number;
+  /** How many have acknowledged it. */
+  readonly acked: number;
+  /** In byte order of the names: the policy's names, else all consumers of the subject. */
+  readonly recipients: readonly { readonly name: ConsumerName; readonly status: RecipientStatus }[];
+}
+
+/** Headers of a dead letter, beside those of the message that it was. */
+export const deadLetterHeaders = {
+  /** Why it is here: `max_deliver`. */
+  reason: "dead-letter-reason",
+  /** The consumer that gave it up. */
+  consumer: "dead-letter-consumer",
+  /** Where it was: subject, sequence, and timestamp in Unix milliseconds. */
+  subject: "dead-letter-subject",
+  sequence: "dead-letter-sequence",
+  timestamp: "dead-letter-timestamp",
+  /** How often it was delivered. */
+  deliveries: "dead-letter-deliveries",
+  /** What the last nack said of it; left out when none said anything. */
+  error: "dead-letter-error",
+} as const;

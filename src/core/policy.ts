@@ -3,7 +3,7 @@
  * decides alone; policies are not mixed.
  * @module
  */
-import type { Subject, SubjectFilter } from "./subject.ts";
+import type { ConsumerName, Subject, SubjectFilter } from "./subject.ts";
 
 /** What is kept of one subject; `null` sets no limit. */
 export interface RetentionPolicy {
@@ -15,6 +15,15 @@ export interface RetentionPolicy {
   readonly maxBytes: number | null;
   /** At a limit: the oldest go, or the publish is refused with `subject_full`. */
   readonly discard: "old" | "new";
+  /** `acked`: within the limits, a message goes as soon as all its recipients have acknowledged it. */
+  readonly retain: "limits" | "acked";
+  /** Consumers by name (1–100, in byte order), or how many acknowledgements of any (at least 1); null with `limits`. */
+  readonly recipients: readonly ConsumerName[] | number | null;
+  /**
+   * A named recipient that gave no sign (fetch, ack, nack) for so many milliseconds is not waited for on messages that
+   * are as old; `null` waits for ever. What nobody has acknowledged is never released by it. At least 1.
+   */
+  readonly recipientTimeoutMs: number | null;
 }
 
 /** A policy and the subjects it is for. */
@@ -24,11 +33,26 @@ export interface FilterPolicy {
 }
 
 /** Where no filter matches, everything is kept. */
-export const keepEverything: RetentionPolicy = { maxAgeMs: null, maxMessages: null, maxBytes: null, discard: "old" };
+export const keepEverything: RetentionPolicy = {
+  maxAgeMs: null,
+  maxMessages: null,
+  maxBytes: null,
+  discard: "old",
+  retain: "limits",
+  recipients: null,
+  recipientTimeoutMs: null,
+};
 
 /** Two policies are the same when every field is. */
 export const samePolicy = (a: RetentionPolicy, b: RetentionPolicy): boolean =>
-  a.maxAgeMs === b.maxAgeMs && a.maxMessages === b.maxMessages && a.maxBytes === b.maxBytes && a.discard === b.discard;
+  a.maxAgeMs === b.maxAgeMs &&
+  a.maxMessages === b.maxMessages &&
+  a.maxBytes === b.maxBytes &&
+  a.discard === b.discard &&
+  a.retain === b.retain &&
+  // Names are kept in byte order.
+  JSON.stringify(a.recipients) === JSON.stringify(b.recipients) &&
+  a.recipientTimeoutMs === b.recipientTimeoutMs;
 
 const rank = (token: string): number => (token === ">" ? 2 : token === "*" ? 1 : 0);
 

@@ -2,6 +2,12 @@
  * What the broker asks of a metadata store. Every driver passes `src/metadata/cases.ts`; nothing above this line may
  * assume that a store is synchronous, local, or used by one process only.
  *
+ * A message may go from the middle of a subject (time to live, acknowledged by all): later reads leave it out, `messages`
+ * and `bytes` do not count it, every consumer has it settled, and when nothing before it is left the first sequence
+ * moves behind it. With `retain: acked` an acknowledgement releases messages in its own transaction: message m goes when
+ * each named recipient has settled it, is exempt from it or timed out on it (`RecipientStatus`), and at least one has
+ * acknowledged it or a later one; with a count, when so many consumers that are not exempt have settled it.
+ *
  * Rules for every driver:
  * - Each method is one transaction and, for a remote store, one call. A promise that resolves means durable, unless
  *   the method says otherwise. Entries of one call are applied in order, as if one after the other.
@@ -17,8 +23,10 @@ import type {
   ConsumerConfig,
   ConsumerState,
   Envelope,
+  DeliverAt,
   Head,
   Headers,
+  Receipts,
   Sequence,
   SubjectDetails,
   SubjectSummary,
@@ -33,6 +41,10 @@ export interface CommitEntry {
   readonly body: BodyRef;
   readonly messageId?: string | undefined;
   readonly expectedLastSequence?: Sequence | undefined;
+  /** The message is gone so many milliseconds after its timestamp. */
+  readonly ttlMs?: number | undefined;
+  /** Keep it aside and commit it then (see `commitDue`); never together with `expectedLastSequence`. */
+  readonly deliverAt?: DeliverAt | undefined;
 }
 
 /** What became of one entry. A duplicate is looked for before the expected last sequence. */
@@ -40,6 +52,13 @@ export type CommitOutcome =
   | { readonly status: "committed"; readonly sequence: Sequence; readonly timestampMs: number }
   | { readonly status: "duplicate"; readonly sequence: Sequence; readonly timestampMs: number }
   | { readonly status: "wrong_last_sequence"; readonly lastSequence: Sequence }
+  /** Kept for later; `duplicate` when the same message id waits already. Its reference keeps the body. */
+  | {
+      readonly status: "scheduled";
+      readonly scheduleId: string;
+      readonly dueAtMs: number;
+      readonly duplicate: boolean;
+    }
   /** A policy with `discard: new` (or a body that no limit of bytes has room for) refuses it. */
   | { readonly status: "subject_full" }
   /** The object that it points into is being deleted (see `takeDead`): write the body again. */
@@ -111,6 +130,8 @@ export interface NackRequest {
   readonly consumer: ConsumerName;
   readonly sequences: readonly Sequence[];
   readonly delayMs: number;
+  /** Why, for the header of a dead letter; the last one given counts. */
+  readonly error?: string | undefined;
 }
 
 /** Outcome of one nack. `redeliver`: how many of the sequences will come again. */
@@ -119,6 +140,36 @@ export type NackOutcome =
   | { readonly status: "consumer_not_found" }
   | { readonly status: "sequence_out_of_range"; readonly lastSequence: Sequence }
   | { readonly status: "wrong_ack_mode" };
+
+/** Newly committed messages, ascending and without a gap. */
+export interface Moved {
+  readonly subject: Subject;
+  readonly first: Sequence;
+  readonly last: Sequence;
+}
+
+/** An object that takes more room than what is left in it is worth. */
+export interface SparseObject {
+  readonly object: string;
+  /** What messages still point into it, each range once, in the order of the offsets. */
+  readonly bodies: readonly BodyRef[];
+}
+
+/** Which objects are worth rewriting. Bytes are those in the store (`storedLength`, else `length`). */
+export interface SparseRequest {
+  /** Alive bytes by all bytes that were ever committed into it, 0 to 1: at most this share. */
+  readonly aliveShareMax: number;
+  /** Objects with fewer bytes than this (ever committed) are worth joining, when there are at least `tinyMin` of them. */
+  readonly tinyBytes: number;
+  readonly tinyMin: number;
+  /** Nothing was committed into it for so long. */
+  readonly minAgeMs: number;
+  /** Bounds of one answer; at least one object comes when there is one. */
+  readonly objectsMax: number;
+  readonly aliveBytesMax: number;
+  /** For so long nobody else gets them. */
+  readonly leaseMs: number;
+}
 
 /** A place in the feed of changes; opaque, made by the store. */
 export type FeedPosition = string & { readonly __brand: "FeedPosition" };
@@ -132,7 +183,7 @@ export interface ChangePage {
   /** Changes after the given position are no longer known (too many, or the store was restarted): look everywhere. */
   readonly lost: boolean;
   /** Newly committed messages, each told once, ascending and without a gap within a subject unless `lost`. */
-  readonly moved: readonly { readonly subject: Subject; readonly first: Sequence; readonly last: Sequence }[];
+  readonly moved: readonly Moved[];
   /** Consumers whose leases may be free or due again (a nack, an acknowledgement), or that were deleted. */
   readonly consumers: readonly {
     readonly subject: Subject;
@@ -171,6 +222,7 @@ export interface MetadataStore {
   /**
    * Commits messages over any number of subjects in one transaction: duplicates, expected last sequence, sequence,
    * envelope, heads. The outcome array has the entries' order. One entry's refusal does not touch the others.
+   * An entry with `deliverAt` in the future is kept aside with its message id; a retry finds it by that.
    */
   commit(entries: readonly CommitEntry[]): Promise<readonly CommitOutcome[]>;
 
@@ -235,6 +287,52 @@ export interface MetadataStore {
   nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]>;
 
   /**
+   * Commits what is due of the delayed messages, the earliest first, at most `limit` of them, as `commit` would do it
+   * now; one that a policy has no room for waits on. Their time to live begins here. `nextInMs`: how long until more
+   * is due (0: now), null when nothing waits.
+   */
+  commitDue(limit: number): Promise<{ readonly committed: number; readonly nextInMs: number | null }>;
+
+  /**
+   * Registers who is told of messages that the store committed by itself: delayed ones, dead letters, redriven ones.
+   * A store with `changes` never calls it: its feed tells of them.
+   */
+  onMoved(listener: (moved: readonly Moved[]) => void): void;
+
+  /**
+   * How the recipients stand to one message; null beyond the last sequence, and for an unknown subject. What is not
+   * stored any more is `released`; of its recipients only what their positions say is known.
+   */
+  receipts(subject: Subject, sequence: Sequence): Promise<Receipts | null>;
+
+  /**
+   * Commits dead letters of a consumer to its own subject again, the oldest first and without the dead letter headers,
+   * and removes them from where they are, in one transaction; looks at the subject of dead letters from `from` on, at no
+   * more than 1,000 messages. `next` is where to go on, undefined at the end.
+   * @throws StreamError `consumer_not_found`, `no_dead_letters` when it names no subject for them
+   */
+  redrive(request: {
+    readonly subject: Subject;
+    readonly consumer: ConsumerName;
+    readonly from: Sequence;
+    readonly limit: number;
+  }): Promise<{ readonly redriven: number; readonly next: Sequence | undefined }>;
+
+  /**
+   * Hands out objects that are worth rewriting, each to one caller at a time. None of which a delayed message points
+   * into, and none with a body whose length or checksum is not known.
+   */
+  takeSparse(request: SparseRequest): Promise<readonly SparseObject[]>;
+
+  /**
+   * Lets every stored message that points at `from` (object and offset) point at `to` instead, which holds the same
+   * bytes; at most 10,000 at once, one transaction. A source with nothing left in it is dead then, and so is a target
+   * that nothing came to point into (its messages were deleted meanwhile). Answers how many messages were moved.
+   * `to.object` that is being deleted (see `takeDead`) moves nothing.
+   */
+  moveBodies(moves: readonly { readonly from: BodyRef; readonly to: BodyRef }[]): Promise<number>;
+
+  /**
    * Sets the policy of a filter; it holds for what is stored already, too: age at once, messages and bytes at the next
    * commit to the subject or `expire`, until which reads may show more. `discard: new` refuses and deletes nothing but
    * what is too old. At most 1,000 policies.
@@ -249,8 +347,10 @@ export interface MetadataStore {
   policies(): Promise<readonly FilterPolicy[]>;
 
   /**
-   * Deletes, as `purge` does, what policies no longer keep, in the subjects after `after` (byte order), looking at no
-   * more than `limit` subjects. Never changes what a read shows: what is expired is not shown before either.
+   * Deletes what policies and times to live no longer keep, in the subjects after `after` (byte order), looking at no
+   * more than `limit` subjects. Never changes what a read shows of age and times to live: what is expired is not shown
+   * before either. Releases what all recipients have acknowledged where an acknowledgement alone did not (a policy or a
+   * recipient changed, a recipient timed out), and settles what has used up its deliveries.
    * `next` is where to go on; undefined when that was the last subject.
    */
   expire(
