@@ -8,7 +8,7 @@ import type { BodyStore } from "../src/bodies/contract.ts";
 import { assert, StreamError, toStreamError } from "../src/core/errors.ts";
 import type { BodyRef, Draft, Message, PublishOutcome } from "../src/core/message.ts";
 import type { Subject } from "../src/core/subject.ts";
-import type { CommitEntry, CommitOutcome, MetadataStore } from "../src/metadata/contract.ts";
+import type { CommitEntry, CommitOutcome, MetadataStore, Moved } from "../src/metadata/contract.ts";
 import type { Ticket } from "./ticket.ts";
 
 /** Drafts of one subject, in order, whose large bodies are stored already. */
@@ -23,12 +23,23 @@ export interface CommitRequest {
   readonly settle: (outcomes: readonly PublishOutcome[]) => void;
 }
 
-/** Newly committed messages of one subject, ascending and without a gap. A large body is not in memory: undefined. */
+/** A message that was committed here just now. */
+export interface RecentMessage extends Message {
+  /** Where its body is stored. */
+  readonly ref: BodyRef;
+  /** Unix milliseconds by this node's clock from which on the store alone says whether it is still there. */
+  readonly freshUntilMs?: number | undefined;
+}
+
+/**
+ * Newly committed messages of one subject, ascending and without a gap. A large body is not in memory: undefined; of
+ * what the store committed by itself none is, and the list is empty.
+ */
 export interface CommittedRun {
   readonly subject: Subject;
   readonly firstSequence: number;
   readonly lastSequence: number;
-  readonly messages: readonly (Message | undefined)[];
+  readonly messages: readonly (RecentMessage | undefined)[];
 }
 
 /** A commit whose outcome the store did not tell. */
@@ -56,6 +67,8 @@ export interface CommitterOptions {
   onCommitted(runs: readonly CommittedRun[]): void;
   /** Told of messages that may have been committed: the store did not say. Must not throw. */
   onUnknown(doubt: DoubtfulCommit): void;
+  /** Told when messages were put aside for later, of the earliest. Must not throw. @param dueAtMs by the store's clock */
+  onScheduled?(dueAtMs: number): void;
   /** Told of each transaction, for the metrics. */
   onTransaction?(messages: number, bytes: number): void;
 }
@@ -82,6 +95,8 @@ export class Committer {
   #idleWaiters: (() => void)[] = [];
   /** Committed and not yet told of, in order. */
   #untold: CommittedRun[] = [];
+  /** What the store committed by itself while a commit of ours was under way: before or after it is not known yet. */
+  #movedMeanwhile: CommittedRun[] = [];
 
   constructor(
     private readonly bodies: BodyStore,
@@ -110,6 +125,21 @@ export class Committer {
   /** Resolves when nothing waits and nothing is under way. */
   async drained(): Promise<void> {
     while (this.#waitingCount > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /**
+   * Tells of what the store committed by itself, in order with what was committed here: of one subject a lower sequence
+   * is never told of after a higher one.
+   */
+  moved(moved: readonly Moved[]): void {
+    const runs = moved.map(({ subject, first, last }) => ({
+      subject,
+      firstSequence: first,
+      lastSequence: last,
+      messages: [],
+    }));
+    if (this.#committing) this.#movedMeanwhile.push(...runs);
+    else this.#tell(runs);
   }
 
   #schedule(): void {
@@ -188,7 +218,9 @@ export class Committer {
       const sha256 = hashes[index];
       assert(placement !== undefined && sha256 !== undefined, "a segment write places every body");
       const length = bodies[index]?.length ?? 0;
-      refs[slot] = { object: placement.object, offset: placement.offset, length, sha256 };
+      const { object, offset, storedLength } = placement;
+      refs[slot] =
+        storedLength === undefined ? { object, offset, length, sha256 } : { object, offset, length, sha256, storedLength };
     }
     return refs;
   }
@@ -211,6 +243,7 @@ export class Committer {
       }
     } finally {
       this.#committing = false;
+      this.#tell(this.#movedMeanwhile.splice(0));
     }
   }
 
@@ -231,10 +264,10 @@ export class Committer {
           continue;
         }
         requests.push(request);
-        for (const { subject, headers, messageId, expectedLastSequence } of request.drafts) {
+        for (const { subject, headers, messageId, expectedLastSequence, ttlMs, deliverAt } of request.drafts) {
           const body = batch.result.refs[index++];
           assert(body !== undefined, "every draft has a body ref");
-          entries.push({ subject, headers, body, messageId, expectedLastSequence });
+          entries.push({ subject, headers, body, messageId, expectedLastSequence, ttlMs, deliverAt });
         }
       }
     }
@@ -253,7 +286,7 @@ export class Committer {
       return;
     }
     if (outcomes.some(isGone)) await this.#commitGone(requests, entries, outcomes);
-    else this.#publishOutcomes(requests, entries, outcomes);
+    else this.#publishOutcomes(requests, entries, outcomes, startedAtMs);
   }
 
   /**
@@ -270,20 +303,18 @@ export class Committer {
     const again = [...entries];
     const outcomes: (CommitOutcome | StreamError)[] = [...first];
     const slots = retryableSlots(drafts, entries, first);
+    const startedAtMs = this.options.clock();
     if (slots.length === 0) {
-      this.#publishOutcomes(requests, entries, first);
+      this.#publishOutcomes(requests, entries, first, startedAtMs);
       return;
     }
     const bodies = slots.flatMap((slot) => drafts[slot]?.body ?? []).filter((body) => body instanceof Uint8Array);
-    const startedAtMs = this.options.clock();
     try {
-      const { object } = await this.bodies.writeObject(Buffer.concat(bodies));
-      let offset = 0;
-      for (const slot of slots) {
-        const entry = entries[slot];
-        assert(entry !== undefined, "a slot is the place of an entry");
-        again[slot] = { ...entry, body: { ...entry.body, object, offset } };
-        offset += entry.body.length;
+      const refs = await this.#writeApart(bodies);
+      for (const [index, slot] of slots.entries()) {
+        const [entry, ref] = [entries[slot], refs[index]];
+        assert(entry !== undefined && ref !== undefined, "a slot is the place of an entry");
+        again[slot] = { ...entry, body: { ...ref, sha256: entry.body.sha256 } };
       }
       const second = await this.metadata.commit(slots.flatMap((slot) => again[slot] ?? []));
       assert(second.length === slots.length, "a commit answers every entry");
@@ -295,17 +326,34 @@ export class Committer {
         this.options.onUnknown({ startedAtMs, bodies: bodiesBySubject(slots.flatMap((slot) => again[slot] ?? [])) });
       }
     }
-    this.#publishOutcomes(requests, again, outcomes);
+    this.#publishOutcomes(requests, again, outcomes, startedAtMs);
+  }
+
+  /** Writes bodies into objects that nobody else writes into: one for all, unless it is compressed as a whole. */
+  async #writeApart(bodies: readonly Uint8Array[]): Promise<readonly BodyRef[]> {
+    const whole = await this.bodies.writeObject(Buffer.concat(bodies));
+    if (whole.storedLength === undefined || bodies.length === 1) {
+      let end = 0;
+      return bodies.map(({ length }) => ({ ...whole, length, offset: (end += length) - length }));
+    }
+    const refs: BodyRef[] = [];
+    for (let start = 0; start < bodies.length; start += this.options.writesMax) {
+      const some = bodies.slice(start, start + this.options.writesMax);
+      refs.push(...(await Promise.all(some.map((body) => this.bodies.writeObject(body)))));
+    }
+    return refs;
   }
 
   #publishOutcomes(
     requests: readonly CommitRequest[],
     entries: readonly CommitEntry[],
     outcomes: readonly (CommitOutcome | StreamError)[],
+    startedAtMs: number,
   ): void {
-    const runs = new RunCollector();
+    const runs = new RunCollector(startedAtMs);
     let index = 0;
     let bytes = 0;
+    let dueAtMs = Number.POSITIVE_INFINITY;
     const settlements: PublishOutcome[][] = [];
     for (const request of requests) {
       const answered: PublishOutcome[] = [];
@@ -314,7 +362,9 @@ export class Committer {
         const outcome = outcomes[index++];
         assert(entry !== undefined && outcome !== undefined, "outcomes match entries");
         answered.push(toPublishOutcome(entry.subject, outcome));
-        if (outcome instanceof StreamError || outcome.status !== "committed") continue;
+        if (outcome instanceof StreamError) continue;
+        if (outcome.status === "scheduled" && outcome.dueAtMs < dueAtMs) dueAtMs = outcome.dueAtMs;
+        if (outcome.status !== "committed") continue;
         bytes += entry.body.length;
         runs.add(draft, entry, outcome.sequence, outcome.timestampMs);
       }
@@ -322,7 +372,9 @@ export class Committer {
     }
     this.options.onTransaction?.(entries.length, bytes);
     for (const [i, request] of requests.entries()) this.#settle(request, settlements[i] ?? []);
-    this.#tell(runs.runs);
+    const meanwhile = this.#movedMeanwhile.splice(0);
+    this.#tell(meanwhile.length === 0 ? runs.runs : inSequence([...runs.runs, ...meanwhile]));
+    if (dueAtMs < Number.POSITIVE_INFINITY) this.options.onScheduled?.(dueAtMs);
   }
 
   /** Tells of new messages once the publishers have been answered: acknowledged first, then pushed. */
@@ -400,6 +452,10 @@ const toPublishOutcome = (subject: Subject, outcome: CommitOutcome | StreamError
         `The last sequence is ${outcome.lastSequence}; read it again before the next try.`,
         { last_sequence: outcome.lastSequence },
       );
+    case "scheduled": {
+      const { scheduleId, dueAtMs, duplicate } = outcome;
+      return { subject, scheduleId, dueAtMs, duplicate };
+    }
     case "subject_full":
       return new StreamError(
         "subject_full",
@@ -414,19 +470,36 @@ interface OpenRun {
   readonly subject: Subject;
   readonly firstSequence: number;
   lastSequence: number;
-  readonly messages: (Message | undefined)[];
+  readonly messages: (RecentMessage | undefined)[];
 }
+
+/** Runs in the order of their sequences within each subject. */
+const inSequence = (runs: readonly CommittedRun[]): readonly CommittedRun[] =>
+  runs.toSorted((a, b) => (a.subject === b.subject ? a.firstSequence - b.firstSequence : a.subject < b.subject ? -1 : 1));
 
 /** Groups committed messages into gapless runs a subject; another node may have committed in between. */
 class RunCollector {
   readonly runs: OpenRun[] = [];
   readonly #open = new Map<Subject, OpenRun>();
 
+  /** @param startedAtMs by this node's clock, before the store was called */
+  constructor(private readonly startedAtMs: number) {}
+
   add(draft: Draft, entry: CommitEntry, sequence: number, timestampMs: number): void {
-    const { subject, headers } = entry;
+    const { subject, headers, body: ref, ttlMs } = entry;
     const message =
       draft.body instanceof Uint8Array
-        ? { subject, sequence, timestampMs, headers, body: draft.body, sha256: entry.body.sha256 }
+        ? {
+            subject,
+            sequence,
+            timestampMs,
+            headers,
+            body: draft.body,
+            sha256: ref.sha256,
+            expiresAtMs: ttlMs === undefined ? undefined : timestampMs + ttlMs,
+            ref,
+            freshUntilMs: ttlMs === undefined ? undefined : this.startedAtMs + ttlMs,
+          }
         : undefined;
     const open = this.#open.get(subject);
     if (open !== undefined && open.lastSequence + 1 === sequence) {

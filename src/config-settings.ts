@@ -14,8 +14,14 @@ import {
   parseWord,
 } from "./config-auth.ts";
 import type { Config } from "./config-shape.ts";
-import { type Parsed, parseBodiesUrl, parseMetadataUrl } from "./config-stores.ts";
-import { parsePolicies, parseSweepGrace, parseSweepInterval } from "./config-upkeep.ts";
+import { type Parsed, parseBodiesUrl, parseMetadataUrl, parsePointerLifetime } from "./config-stores.ts";
+import {
+  parseCompactBelow,
+  parseCompactShare,
+  parsePolicies,
+  parseSweepGrace,
+  parseSweepInterval,
+} from "./config-upkeep.ts";
 import { parseAge, parseSize } from "./core/duration.ts";
 
 export type { Parsed } from "./config-stores.ts";
@@ -303,6 +309,20 @@ export const settings = {
     secret: true,
     parse: parseBodiesUrl,
   }),
+  compress: setting({
+    key: "compress",
+    placeholder: "none|zstd",
+    initial: "none",
+    meaning: "`zstd` packs new bodies in the body store where that saves a tenth; readers get them as published",
+    parse: parseWord("none", "zstd"),
+  }),
+  pointerLifetime: setting({
+    key: "pointer_lifetime",
+    placeholder: "DURATION",
+    initial: "15m",
+    meaning: "how long a pointer to a body, or an opened upload, is valid; 1s to 24h",
+    parse: parsePointerLifetime,
+  }),
   maxBodyBytes: setting({
     key: "max_body_bytes",
     placeholder: "SIZE",
@@ -353,6 +373,21 @@ export const settings = {
     initial: "2m",
     meaning: "how long no message points into an object before upkeep deletes it; longer than a publish may take",
     parse: parseSweepGrace,
+  }),
+  compactShare: setting({
+    key: "compact_share",
+    placeholder: "SHARE",
+    initial: "0.5",
+    meaning: "objects of the body store are rewritten when messages use at most this share of them; `0` for never",
+    parse: parseCompactShare,
+  }),
+  compactBelow: setting({
+    key: "compact_below",
+    placeholder: "SIZE",
+    initial: "1MiB",
+    meaning:
+      "objects of the body store that are smaller are joined, when there are many; not with a `compact_share` of 0",
+    parse: parseCompactBelow,
   }),
   allowedOrigins: setting({
     key: "allowed_origins",

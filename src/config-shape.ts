@@ -33,6 +33,8 @@ export type BodiesChoice =
       readonly addressing: "path" | "virtual";
       /** Put before every key; empty or ending in `/`. */
       readonly prefix: string;
+      /** Where clients reach it, when they do under another name: for the addresses that are signed for them. */
+      readonly publicAddress: { readonly host: string; readonly port: number; readonly tls: boolean } | undefined;
       /** What the server gets to verify a body: see `src/bodies/s3/body-checks.ts`. */
       readonly checksum: "auto" | "crc32" | "sha256";
     };
@@ -68,6 +70,10 @@ export interface Config {
   readonly dataDir: string;
   readonly metadata: MetadataChoice;
   readonly bodies: BodiesChoice;
+  /** New bodies are packed in the store where it pays. */
+  readonly compress: "none" | "zstd";
+  /** How long a signed address of a body, or of a place to put one, works, in milliseconds. */
+  readonly pointerLifetimeMs: number;
   /** Largest body in bytes. */
   readonly bodyBytesMax: number;
   /** How long a message id is remembered, in milliseconds. */
@@ -76,6 +82,10 @@ export interface Config {
   readonly sweepIntervalMs: number | undefined;
   /** How long nothing has pointed into an object before it is deleted, in milliseconds. */
   readonly sweepGraceMs: number;
+  /** Objects of the body store are rewritten when at most this share of them is alive; 0 for never. */
+  readonly compactShare: number;
+  /** Objects of the body store with fewer bytes are joined. */
+  readonly compactBelowBytes: number;
   /** Policies that are put at start. */
   readonly policies: readonly FilterPolicy[];
   /** Browser origins let in beside the server's own; `*` alone lets all in. */

@@ -1,9 +1,10 @@
 /**
- * How the URLs of the stores are read: `sqlite:`, `tarantool://…`, `file:`, `s3://…`. A problem never repeats the URL,
- * because it may hold a password.
+ * How the settings of the stores are read, most of all their URLs: `sqlite:`, `tarantool://…`, `file:`, `s3://…`. A
+ * problem never repeats a URL, because it may hold a password.
  * @module
  */
 import type { BodiesChoice, MetadataChoice } from "./config-shape.ts";
+import { parseAge } from "./core/duration.ts";
 
 /** A value, or one sentence that says what is wrong and names the fix. It never repeats the value. */
 export type Parsed<T> = { readonly value: T } | { readonly problem: string };
@@ -78,11 +79,20 @@ export const parseMetadataUrl = (raw: string): Parsed<MetadataChoice> => {
   return { value: { kind: "tarantool", host, port: portOf(url, 3301, namesPort80(raw)), user, password } };
 };
 
+const dayMs = 24 * 60 * 60 * 1000;
+
+/** How long signed addresses of bodies work. */
+export const parsePointerLifetime = (raw: string): Parsed<number> => {
+  const ms = parseAge(raw);
+  if (ms === undefined) return { problem: "is no duration; write a whole number with a unit, such as 15m" };
+  return ms >= 1000 && ms <= dayMs ? { value: ms } : { problem: "is out of range; 1s to 24h" };
+};
+
 const s3Wanted = "write s3://ACCESS_KEY:SECRET_KEY@HOST:9000/BUCKET?tls=false&region=us-east-1";
 const bucketPattern = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 /** Folders of letters, digits, `.`, `_` and `-`, none of dots alone. */
 const prefixPattern = /^(?:(?!\.+\/)[A-Za-z0-9._-]+\/)*$/;
-const s3Options: readonly string[] = ["tls", "region", "addressing", "prefix", "checksum"];
+const s3Options: readonly string[] = ["tls", "region", "addressing", "prefix", "checksum", "public"];
 
 /** Reads `MTS_BODIES_URL`; the path of `file:` may be empty, which means "in the data folder". */
 export const parseBodiesUrl = (raw: string): Parsed<BodiesChoice> => {
@@ -119,6 +129,10 @@ const parseS3 = ({ url, host, user, password }: Remote, raw: string): Parsed<Bod
   const prefix = given === "" || given.endsWith("/") ? given : `${given}/`;
   if (!prefixPattern.test(prefix))
     return { problem: `has a prefix with more than letters, digits, . _ - and /; ${s3Wanted}` };
+  const publicAddress = publicAddressOf(options.get("public"));
+  if (publicAddress === null) {
+    return { problem: `has a public address that is not like https://files.example.com; ${s3Wanted}` };
+  }
   return {
     value: {
       kind: "s3",
@@ -131,7 +145,19 @@ const parseS3 = ({ url, host, user, password }: Remote, raw: string): Parsed<Bod
       region: options.get("region") ?? "us-east-1",
       addressing,
       prefix,
+      publicAddress,
       checksum,
     },
   };
+};
+
+/** The address that clients use; null when it is none. */
+const publicAddressOf = (
+  raw: string | null,
+): { readonly host: string; readonly port: number; readonly tls: boolean } | null | undefined => {
+  if (raw === null) return undefined;
+  if (!/^https?:\/\/[^/?#@\s]+\/?$/i.test(raw) || !URL.canParse(raw)) return null;
+  const { protocol, hostname, port } = new URL(raw);
+  const tls = protocol === "https:";
+  return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? (tls ? 443 : 80) : Number(port), tls };
 };

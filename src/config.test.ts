@@ -51,10 +51,14 @@ describe("where a setting comes from", () => {
       dataDir: join(cwd, "data"),
       metadata: { kind: "sqlite", path: join(cwd, "data/metadata.sqlite") },
       bodies: { kind: "files", path: join(cwd, "data/bodies") },
+      compress: "none",
+      pointerLifetimeMs: 15 * 60_000,
       bodyBytesMax: 64 * 1024 * 1024,
       dedupeWindowMs: 120_000,
       sweepIntervalMs: 10_000,
       sweepGraceMs: 120_000,
+      compactShare: 0.5,
+      compactBelowBytes: 1024 * 1024,
       policies: [],
       allowedOrigins: [],
       logLevel: "info",
@@ -118,6 +122,9 @@ describe("values", () => {
     [["--http-port", "65535"], { httpPort: 65535 }],
     [["--max-body-bytes", "1MB"], { bodyBytesMax: 1_000_000 }],
     [["--max-body-bytes", "4096"], { bodyBytesMax: 4096 }],
+    [["--compress", "zstd"], { compress: "zstd" }],
+    [["--pointer-lifetime", "24h"], { pointerLifetimeMs: 86_400_000 }],
+    [["--pointer-lifetime", "1s"], { pointerLifetimeMs: 1000 }],
     [["--dedupe-window", "250ms"], { dedupeWindowMs: 250 }],
     [["--allowed-origins", "own"], { allowedOrigins: [] }],
     [["--allowed-origins", "*"], { allowedOrigins: ["*"] }],
@@ -154,6 +161,10 @@ describe("values", () => {
     ["--max-body-bytes", "2GiB"],
     ["--max-body-bytes", "64 MiB"],
     ["--max-body-bytes", "64Mb"],
+    ["--compress", "gzip"],
+    ["--pointer-lifetime", "900"],
+    ["--pointer-lifetime", "999ms"],
+    ["--pointer-lifetime", "25h"],
     ["--dedupe-window", "120"],
     ["--dedupe-window", "0s"],
     ["--dedupe-window", "31d"],
@@ -262,7 +273,16 @@ describe("errors", () => {
       addressing: "virtual",
       prefix: "a/b/",
       checksum: "sha256",
+      publicAddress: undefined,
     });
+  });
+
+  test.each([
+    ["https://files.example.com", { host: "files.example.com", port: 443, tls: true }],
+    ["http://[::1]:9000/", { host: "::1", port: 9000, tls: false }],
+  ])("clients reach the bucket at %s", (address, publicAddress) => {
+    const url = `s3://key:secret@minio:9000/bucket?tls=false&public=${address}`;
+    expect(configOf({ env: { MTS_BODIES_URL: url } }).bodies).toMatchObject({ host: "minio", publicAddress });
   });
 
   test.each([
@@ -276,6 +296,8 @@ describe("errors", () => {
     ["MTS_BODIES_URL", "s3://a:secret@h/bucket?acl=public"],
     ["MTS_BODIES_URL", "s3://a:secret@h/bucket?checksum=md5"],
     ["MTS_BODIES_URL", "s3://a:secret@h/bucket?prefix=../x"],
+    ["MTS_BODIES_URL", "s3://a:secret@h/bucket?public=files.example.com"],
+    ["MTS_BODIES_URL", "s3://a:secret@h/bucket?public=https://files.example.com/path"],
   ])("%s=%s is refused, the fix is named, the secret is not repeated", (name, url) => {
     const [error] = errorsOf({ env: { [name]: url } });
     expect(error).toContain("write ");

@@ -25,7 +25,7 @@ const layers: readonly (readonly [RegExp, string])[] = [
   [/^src\/codec\//, "codec"],
   [/^src\/(metadata|bodies|broker|auth)\/contract\.ts$/, "contract:$1"],
   // What drivers of bodies share is no more than the contract itself may be.
-  [/^src\/bodies\/(?:spans|chunks)\.ts$/, "contract:bodies"],
+  [/^src\/bodies\/(?:spans|chunks|uploads|until-aborted)\.ts$/, "contract:bodies"],
   [/^src\/bodies\/verified\.ts$/, "verified"],
   [/^src\/(metadata|bodies)\/([^/]+)\//, "driver:$1/$2"],
   [/^actors\//, "actors"],

@@ -72,6 +72,7 @@ const serve = async (
     metadata,
     bodies,
     bodyBytesMax: config.bodyBytesMax,
+    pointerLifetimeMs: config.pointerLifetimeMs,
     clock,
     onActorFailure: (error, restarts) => {
       metrics.actorFailed();
@@ -167,14 +168,22 @@ const serve = async (
           graceMs,
           lingerMs: lingerMsOf(bodyBytesMax),
           orphansMs,
+          compaction: {
+            aliveShareMax: config.compactShare,
+            tinyBytes: config.compactBelowBytes,
+            pointerLifetimeMs: config.pointerLifetimeMs,
+          },
           clock,
           elapsedMs: () => performance.now(),
           random: Math.random,
           pause: timedPause,
-          onPass: ({ expired, objects, bytes, left, orphans }, tookMs) => {
-            metrics.swept({ expired, objects, bytes, left, orphans, orphanBytes: 0 });
-            log.info("swept", { expired, objects, bytes, left, orphans, took_ms: Math.round(tookMs) });
+          onPass: (figures, tookMs) => {
+            metrics.swept(figures);
+            const { expired, objects, bytes, left, orphans, rewritten, moved, damaged } = figures;
+            const copies = { rewritten, moved, moved_bytes: figures.movedBytes, damaged };
+            log.info("swept", { expired, objects, bytes, left, orphans, ...copies, took_ms: Math.round(tookMs) });
           },
+          onDamaged: (body) => log.error("body_damaged", { ...body }),
           onFailure: (error) => {
             metrics.sweepFailed();
             log.warn("sweep_failed", { error });

@@ -110,6 +110,10 @@ export const createMetrics = (sources: {
   const deleted = upkeep("mts_deleted_objects_total", "Objects of the body store deleted by upkeep.");
   const deletedBytes = upkeep("mts_deleted_object_bytes_total", "Bytes of these objects.");
   const orphans = upkeep("mts_orphan_objects_total", "Objects found that belonged to no message.");
+  const rewritten = upkeep("mts_rewritten_objects_total", "Objects whose bodies were copied together with others.");
+  const moved = upkeep("mts_moved_messages_total", "Messages whose bodies were copied.");
+  const movedBytes = upkeep("mts_moved_body_bytes_total", "Bytes of these copies.");
+  const damaged = upkeep("mts_damaged_bodies_total", "Bodies that upkeep found to be other than they were written.");
   const sweepFailures = upkeep("mts_sweep_failures_total", "Rounds of upkeep that failed and were tried again.");
   gauge("mts_live_actors", "Subject actors in memory.", () => sources.broker().liveActors);
   gauge("mts_mailbox_depth", "Publishes that wait in mailboxes.", () => sources.broker().mailboxDepth);
@@ -137,6 +141,10 @@ export const createMetrics = (sources: {
       deleted.inc(figures.objects);
       deletedBytes.inc(figures.bytes);
       orphans.inc(figures.orphans);
+      rewritten.inc(figures.rewritten);
+      moved.inc(figures.moved);
+      movedBytes.inc(figures.movedBytes);
+      damaged.inc(figures.damaged);
     },
     sweepFailed: () => sweepFailures.inc(),
     grpcCall(method, status) {

@@ -4,6 +4,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
+import { compressed } from "./bodies/compressed/index.ts";
 import type { BodyStore } from "./bodies/contract.ts";
 import { openFileBodies } from "./bodies/files/index.ts";
 import type { FileIo } from "./bodies/files/io.ts";
@@ -54,10 +55,14 @@ export const openStores = async (config: Config, seams: StoreSeams = {}): Promis
   }
 };
 
-const openBodies = async ({ bodies }: Config, { fileIo }: StoreSeams): Promise<BodyStore> =>
-  bodies.kind === "s3"
-    ? naming("MTS_BODIES_URL", openS3Bodies(bodies))
-    : openFileBodies({ path: bodies.path, ...(fileIo && { io: fileIo }) });
+const openBodies = async ({ bodies, compress }: Config, { fileIo, clock }: StoreSeams): Promise<BodyStore> => {
+  const store =
+    bodies.kind === "s3"
+      ? await naming("MTS_BODIES_URL", openS3Bodies(bodies))
+      : await openFileBodies({ path: bodies.path, ...(fileIo && { io: fileIo }), ...(clock && { nowMs: clock }) });
+  // Whether or not new bodies are packed: earlier ones may be.
+  return compressed(store, { compress: compress === "zstd" });
+};
 
 const openMetadata = async (
   { metadata, dedupeWindowMs }: Config,

@@ -29,29 +29,37 @@ local function wait(name)
     return function(request) return msgpack.encode({ 0, run(request) }) end
 end
 
+--- Stands before an outcome that is the answer already; no msgpack begins with it.
+local final = "\193"
+
 --- What was answered to this call before, or nil when it is new.
 local function remembered(client, slot, call, render)
     local row = box.space.mts_calls:get({ client, slot })
     if row == nil or row[3] < call then return nil end
     if row[3] > call or row[4] == "" then errors.raise("fenced", "the call was given up") end
     if render == nil then return row[4] end
+    if row[4]:sub(1, 1) == final then return row[4]:sub(2) end
     return msgpack.encode(render((msgpack.decode(row[4]))))
 end
 
 --- Writes happen once however often they are sent: the outcome is recorded under client, slot and number in the same
--- transaction. A slot takes its numbers in ascending order, so that an old call that comes late is recognized.
+-- transaction. A slot takes its numbers in ascending order, so that an old call that comes late is recognized. A verb
+-- that renders its outcomes may give the answer with one, where it could not be rendered again. What a verb prepares
+-- may take its time, and is done before the call takes its turn.
 local function write(name)
-    local run, render = verb(name).run, verb(name).render
+    local run, render, prepare = verb(name).run, verb(name).render, verb(name).prepare
     return function(request)
         local client, slot = request[1], number.uint(request[2], "slot")
         local call, arguments = number.uint(request[3], "call"), request[4]
+        local prepared = prepare and prepare(arguments)
         return "\146\0" .. writer.write(function(context)
             local before = remembered(client, slot, call, render)
             if before ~= nil then return before end
-            local outcome = run(context, arguments)
-            local packed = msgpack.encode(outcome)
-            if store.changed then store.replace("mts_calls", { client, slot, call, packed }) end
-            if render == nil then return packed end
+            local outcome, answer = run(context, arguments, prepared)
+            local packed = msgpack.encode(answer or outcome)
+            local kept = answer ~= nil and final .. packed or packed
+            if store.changed then store.replace("mts_calls", { client, slot, call, kept }) end
+            if render == nil or answer ~= nil then return packed end
             return msgpack.encode(render(outcome))
         end)
     end
@@ -97,6 +105,7 @@ function M.functions()
         referenced = read("referenced"),
         policies = read("policies"),
         count_dead = read("count_dead"),
+        receipts = read("receipts"),
         position = read("position"),
         changes = wait("changes"),
         commit = write("commit"),
@@ -108,6 +117,10 @@ function M.functions()
         pull = write("pull"),
         ack = write("ack"),
         nack = write("nack"),
+        commit_due = write("commit_due"),
+        redrive = write("redrive"),
+        take_sparse = write("take_sparse"),
+        move_bodies = write("move_bodies"),
         put_policy = write("put_policy"),
         delete_policy = write("delete_policy"),
         expire = write("expire"),

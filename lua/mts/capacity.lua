@@ -20,10 +20,15 @@ function M.rows()
     return used, row_pieces * piece_bytes * (1 - reserved_part) - reserved_bytes
 end
 
+--- Whether more than the reserve is left.
+function M.is_left()
+    local used, limit = M.rows()
+    return used <= limit
+end
+
 --- Raises `storage_full` when only the reserve is left.
 function M.check()
-    local used, limit = M.rows()
-    if used > limit then
+    if not M.is_left() then
         errors.raise("storage_full", "memtx_memory is used up: delete messages or give the instance more")
     end
 end

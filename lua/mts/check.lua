@@ -1,6 +1,7 @@
 --- The check at boot: damage is named, never repaired in silence, and never by giving a sequence out twice.
 
 local log = require("log")
+local gone = require("mts.gone")
 local schema = require("mts.schema")
 local witness = require("mts.witness")
 local store = require("mts.store")
@@ -21,15 +22,22 @@ function M.warn(text, ...)
     if #M.warnings < warnings_max then M.warnings[#M.warnings + 1] = warning else others = others + 1 end
 end
 
---- The first sequence that is missing from `from` on, and the next that is there.
-local function first_hole(subject, from)
-    local expected = from
-    for _, row in box.space.mts_messages:pairs({ subject.id, from }, { iterator = "GE" }) do
+--- The first sequence that is missing and was not deleted, and the next that is there.
+local function first_hole(subject)
+    local expected = subject.first
+    for _, row in box.space.mts_messages:pairs({ subject.id, subject.first }, { iterator = "GE" }) do
         if row[1] ~= subject.id then break end
         local sequence = tonumber(row[2])
+        if sequence ~= expected then expected = gone.hop(subject.id, expected - 1) + 1 end
         if sequence ~= expected then return expected, sequence end
         expected = expected + 1
     end
+end
+
+--- The newest message that is stored, as the head and the ranges of what is gone say.
+local function last_stored(subject)
+    local range = gone.at(subject.id, subject.last)
+    return range and range.first - 1 or subject.last
 end
 
 --- Compares a subject's head with its rows: the newest, and how many there are.
@@ -43,13 +51,15 @@ local function check_subject(subject)
         end
         return
     end
-    if newest_sequence ~= subject.last and (subject.first <= subject.last or newest_sequence > subject.last) then
-        M.warn("%s: the head says %d, the newest message row is %d", subject.name, subject.last, newest_sequence)
+    local last = last_stored(subject)
+    if newest_sequence ~= last and (subject.first <= last or newest_sequence > last) then
+        M.warn("%s: the head says %d, the newest message row is %d", subject.name, last, newest_sequence)
     end
     local oldest = math.min(tonumber(primary:min({ subject.id })[2]), subject.first)
     -- Counting is far cheaper than looking at each, which only a subject with a hole is worth.
-    if primary:count({ subject.id }) == newest_sequence - oldest + 1 then return end
-    local missing, there = first_hole(subject, subject.first)
+    local deleted = gone.count_through(subject, newest_sequence)
+    if primary:count({ subject.id }) == newest_sequence - oldest + 1 - deleted then return end
+    local missing, there = first_hole(subject)
     if missing ~= nil then
         M.warn("%s: the messages %d to %d are missing", subject.name, missing, there - 1)
     end

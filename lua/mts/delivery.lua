@@ -52,7 +52,7 @@ function M.plan(consumer, bounds, auto_ack, now_ms)
     if consumer.ack == "all" then
         plan = plan_all(consumer, subject, bounds)
     else
-        if subject.is_cut then leases.pass(consumer, subject.first - 1) end
+        if subject.is_cut or subject.hidden then leases.pass(consumer, subject.first - 1, subject.hidden) end
         plan = plan_explicit(consumer, subject, bounds, auto_ack, now_ms)
     end
     plan.subject = subject
@@ -93,8 +93,16 @@ function M.outcome(consumer, plan, auto_ack, now_ms)
     }
 end
 
---- An outcome with its rows: `{first, last, ack, acked_through, next, next_due_in_ms, saturated, deliveries, rows,
--- objects}`. Messages that were deleted since are left out.
+--- An outcome with rows and their deliveries: `{first, last, ack, acked_through, next, next_due_in_ms, saturated,
+-- deliveries, rows, objects}`.
+function M.answer(outcome, deliveries, rows)
+    return {
+        outcome[2], outcome[3], outcome[4], outcome[5], outcome[6], outcome[7], outcome[8], deliveries, rows,
+        page.objects(rows),
+    }
+end
+
+--- An outcome with its rows, see `answer`. Messages that were deleted since are left out.
 function M.render(outcome)
     local subject = store.subject(outcome[1])
     local handed, rows, deliveries = outcome[9], {}, {}
@@ -107,10 +115,7 @@ function M.render(outcome)
             end
         end
     end
-    return {
-        outcome[2], outcome[3], outcome[4], outcome[5], outcome[6], outcome[7], outcome[8], deliveries, rows,
-        page.objects(rows),
-    }
+    return M.answer(outcome, deliveries, rows)
 end
 
 return M

@@ -24,6 +24,7 @@ M.code = {
     too_many_policies = 14,
     subject_full = 15,
     object_gone = 16,
+    no_dead_letters = 17,
 }
 
 --- Added to a number when it is raised to a connector as an error of the database.

@@ -3,7 +3,8 @@
 
 local fiber = require("fiber")
 local log = require("log")
-local dead = require("mts.dead")
+local expiring = require("mts.expiring")
+local objects = require("mts.objects")
 local store = require("mts.store")
 
 local M = {}
@@ -36,19 +37,16 @@ local function slice(context)
     if noted == nil then return end
     local subject_id, through = noted[1], noted[2]
     local rows = box.space.mts_messages:select({ subject_id }, { iterator = "GE", limit = slice_rows })
-    local released, removed, last = {}, 0, nil
+    local released, removed, last = objects.releasing(), 0, nil
     for _, row in ipairs(rows) do
         if row[1] ~= subject_id or row[2] > through then break end
-        local object_id = tonumber(row[store.message.object_id])
-        released[object_id] = (released[object_id] or 0) + 1
+        released.add(row)
+        expiring.forget(row)
         last = row[2]
         store.delete("mts_messages", { subject_id, last })
         removed = removed + 1
     end
-    for object_id, messages in pairs(released) do
-        local forgotten = object_id ~= store.no_object and store.release(object_id, messages)
-        if forgotten then dead.add(forgotten, context.now_ms) end
-    end
+    released.finish(context.now_ms)
     if last ~= nil then remove_measured(subject_id, last) end
     if removed < slice_rows then store.delete("mts_garbage", subject_id) end
 end

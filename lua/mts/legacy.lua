@@ -9,7 +9,9 @@
 local digest = require("digest")
 local errors = require("mts.errors")
 local clock = require("mts.clock")
+local gone = require("mts.gone")
 local names = require("mts.names")
+local page = require("mts.page")
 local number = require("mts.number")
 local store = require("mts.store")
 local wire = require("mts.wire")
@@ -35,7 +37,7 @@ local function batch_of(raw)
     return math.min(math.floor(raw), batch_max)
 end
 
-local function pack_message(subject_name, row)
+local function pack_message(subject_name, row, object_names)
     local field = store.message
     local headers = row[field.headers]
     local timestamp = tonumber(row[field.timestamp])
@@ -43,7 +45,7 @@ local function pack_message(subject_name, row)
     wire.uint(tonumber(row[field.sequence]))
     local flat = store.flat_headers(headers)
     if flat == nil then wire.map(0) else wire.flat_map(flat) end
-    wire.text(store.object_name(tonumber(row[field.object_id])))
+    wire.text(object_names[tonumber(row[field.object_id])] or "")
     wire.text(subject_name)
     wire.uint(math.floor(timestamp / 1000))
     wire.uint(tonumber(row[field.offset]))
@@ -57,11 +59,13 @@ local function pack_message(subject_name, row)
     wire.uint(timestamp)
 end
 
---- Messages as one array; a tuple, because digests are binary.
-local function messages_of(subject_name, rows)
+--- Messages as one array; a tuple, because digests are binary. `objects` is as `mts.page` answers it.
+local function messages_of(subject_name, rows, objects)
+    local object_names = { [store.no_object] = "" }
+    for place = 1, #objects, 2 do object_names[objects[place]] = objects[place + 1] end
     wire.reset()
     wire.array(#rows)
-    for _, row in ipairs(rows) do pack_message(subject_name, row) end
+    for _, row in ipairs(rows) do pack_message(subject_name, row, object_names) end
     return wire.tuple(wire.built())
 end
 
@@ -121,8 +125,9 @@ function functions.grpc_fetch(subject, durable_name, batch_size, auto_ack)
     names.consumer(durable_name)
     local request = { subject, durable_name, batch_of(batch_size), body_bytes_max, auto_ack == true, true }
     return writer.write(function(context)
-        local outcome = pull.run(context, request)
-        return messages_of(subject, delivery.render(outcome)[9])
+        local outcome, answer = pull.run(context, request)
+        answer = answer or delivery.render(outcome)
+        return messages_of(subject, answer[9], answer[10])
     end)
 end
 
@@ -133,7 +138,7 @@ function functions.grpc_peek(subject, durable_name, batch_size)
     writer.settle()
     local consumer = consumers.find(subject, durable_name) or consumers.unmade(subject, durable_name)
     local plan = delivery.plan(consumer, bounds_of(batch_size), false, clock.now_ms())
-    return messages_of(subject, plan.rows)
+    return messages_of(subject, plan.rows, page.objects(plan.rows))
 end
 
 --- `grpc_ack(durable_name, subject, sequence)` → whether everything through the sequence is acknowledged now. Backwards
@@ -149,11 +154,6 @@ function functions.grpc_ack(durable_name, subject, sequence)
         end
         return ack.apply(context, subject, durable_name, through, nil)[1] == settling.done
     end)
-end
-
-local function stored_after(subject, sequence)
-    if subject == nil then return 0 end
-    return math.max(0, subject.last - math.max(sequence, subject.first - 1))
 end
 
 local function shown(name)
@@ -173,7 +173,7 @@ function functions.check_new_messages(subject, consumer_group)
     writer.settle()
     local row = shown(subject)
     local position = position_of(subject, consumer_group, row)
-    local count = stored_after(row, position)
+    local count = gone.stored_after(row, position)
     local _, last = store.head(row)
     return { has_new = count > 0, latest_sequence = last, consumer_position = position, new_count = count }
 end
@@ -186,14 +186,14 @@ function functions.get_new_messages_count(subject, durable_name, since_sequence)
     writer.settle()
     local since = number.optional(since_sequence, "since_sequence")
     local row = shown(subject)
-    return stored_after(row, since or position_of(subject, durable_name, row))
+    return gone.stored_after(row, since or position_of(subject, durable_name, row))
 end
 
 --- `get_subject_message_count(subject)` → messages that are stored.
 function functions.get_subject_message_count(subject)
     names.subject(subject)
     writer.settle()
-    return stored_after(shown(subject), 0)
+    return gone.stored_after(shown(subject), 0)
 end
 
 for name, run in pairs(functions) do

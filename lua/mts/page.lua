@@ -31,12 +31,26 @@ function M.length_of(row)
     return length == nil and 0 or tonumber(length)
 end
 
+--- Bytes that a message's body takes in its object; 0 while that is unknown.
+function M.stored_length_of(row)
+    local stored = field.stored_length and row[field.stored_length]
+    if stored ~= nil then return tonumber(stored) end
+    return M.length_of(row)
+end
+
 -- Rows are looked at this many at a time, so that a generous limit costs nothing when bytes end the page.
 local slice_rows = 1000
 
+--- `skips` and what is hidden; nil when neither leaves anything out.
+local function without(hidden, skips)
+    if hidden == nil then return skips end
+    return function(sequence) return hidden[sequence] ~= nil or skips ~= nil and skips(sequence) end
+end
+
 --- Appends stored rows of a subject from a sequence on, as far as the meter goes, to `rows`; at most `messages_max`.
--- `skips(sequence)` leaves messages out.
+-- `skips(sequence)` leaves messages out; so does `subject.hidden`.
 function M.collect(rows, subject, from, meter, messages_max, skips)
+    skips = without(subject.hidden, skips)
     local primary = box.space.mts_messages.index.sequence
     local sequence = math.max(from, subject.first)
     local left = math.min(meter.room(), messages_max)

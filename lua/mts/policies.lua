@@ -10,6 +10,8 @@ local M = {}
 
 --- Policies of one store.
 M.max = 1000
+--- Names in one of them.
+local recipients_max = 100
 --- Subjects whose policy is remembered; when there are more they are looked for anew.
 local resolved_max = 65536
 
@@ -24,11 +26,18 @@ function M.forget()
 end
 
 local function policy_of(row)
+    local recipients = row[7]
     return {
-        max_age_ms = row[2] ~= nil and tonumber(row[2]) or nil,
-        max_messages = row[3] ~= nil and tonumber(row[3]) or nil,
-        max_bytes = row[4] ~= nil and tonumber(row[4]) or nil,
+        max_age_ms = store.optional(row[2]),
+        max_messages = store.optional(row[3]),
+        max_bytes = store.optional(row[4]),
         discard = row[5],
+        -- Rows from before this could be said have nothing there.
+        retain = row[6] ~= nil and row[6] or "limits",
+        -- Names of consumers, or how many of any.
+        recipients = type(recipients) == "table" and recipients or store.optional(recipients),
+        recipient_timeout_ms = store.optional(row[8]),
+        put_at = store.optional(row[9]) or 0,
     }
 end
 
@@ -77,7 +86,7 @@ function M.is_empty()
     return is_empty
 end
 
---- The policy of a subject, or nil where everything is kept: `{max_age_ms, max_messages, max_bytes, discard}` by name.
+--- The policy of a subject by the names of its fields, or nil where everything is kept.
 function M.of(subject)
     if root == nil then load() end
     if is_empty then return nil end
@@ -99,27 +108,68 @@ local function limit(value, name)
     return value
 end
 
-local function same(row, wanted)
-    for place = 2, 5 do
-        local found = row[place]
-        if found ~= wanted[place] and not (found == nil and wanted[place] == nil) then return false end
-    end
-    return true
+local function same_recipients(found, wanted)
+    if type(found) ~= "table" or type(wanted) ~= "table" then return found == wanted end
+    return table.concat(found, "\0") == table.concat(wanted, "\0")
 end
 
---- Sets the policy of a filter; answers `created`, `same` or `replaced`.
-function M.put(filter, max_age_ms, max_messages, max_bytes, discard)
-    if discard ~= "old" and discard ~= "new" then errors.raise("malformed", "discard is old or new") end
+local function same(found, wanted)
+    for _, key in ipairs({ "max_age_ms", "max_messages", "max_bytes", "discard", "retain", "recipient_timeout_ms" }) do
+        if found[key] ~= wanted[key] then return false end
+    end
+    return same_recipients(found.recipients, wanted.recipients)
+end
+
+local function recipients_of(value)
+    if type(value) == "table" then
+        if #value == 0 or #value > recipients_max then errors.raise("malformed", "recipients are 1 to 100") end
+        for _, name in ipairs(value) do
+            if type(name) ~= "string" then errors.raise("malformed", "recipients are names") end
+        end
+        return value
+    end
+    return limit(value, "recipients")
+end
+
+--- Refuses what does not go together.
+local function check(row)
+    local retain, recipients, timeout = row[6], row[7], row[8]
+    if row[5] ~= "old" and row[5] ~= "new" then errors.raise("malformed", "discard is old or new") end
+    if retain ~= "limits" and retain ~= "acked" then errors.raise("malformed", "retain is limits or acked") end
+    if (retain == "acked") ~= (recipients ~= nil) then errors.raise("malformed", "acked has recipients") end
+    if timeout ~= nil and type(recipients) ~= "table" then
+        errors.raise("malformed", "only recipients with a name time out")
+    end
+end
+
+--- Sets the policy of a filter, which is `{max_age_ms, max_messages, max_bytes, discard, retain, recipients,
+-- recipient_timeout_ms}`; answers `created`, `same` or `replaced`.
+function M.put(filter, items, now_ms)
     local space = box.space.mts_policies
-    local found = space:get(filter)
-    local wanted = {
-        filter, limit(max_age_ms, "max_age_ms"), limit(max_messages, "max_messages"), limit(max_bytes, "max_bytes"),
-        discard,
+    local row = {
+        filter, limit(items[1], "max_age_ms"), limit(items[2], "max_messages"), limit(items[3], "max_bytes"), items[4],
+        items[5] ~= nil and items[5] or "limits", recipients_of(items[6]), limit(items[7], "recipient_timeout_ms"),
+        now_ms,
     }
-    if found ~= nil and same(found, wanted) then return "same" end
+    check(row)
+    local found = space:get(filter)
+    if found ~= nil and same(policy_of(found), policy_of(row)) then return "same" end
     if found == nil and space:len() >= M.max then errors.raise("too_many_policies", "there are too many policies") end
-    store.replace("mts_policies", wanted)
+    store.replace("mts_policies", row)
     return found == nil and "created" or "replaced"
+end
+
+--- A row as it is told.
+function M.told(row)
+    local policy = policy_of(row)
+    local function item(key)
+        if policy[key] == nil then return box.NULL end
+        return policy[key]
+    end
+    return {
+        row[1], item("max_age_ms"), item("max_messages"), item("max_bytes"), policy.discard, policy.retain,
+        item("recipients"), item("recipient_timeout_ms"),
+    }
 end
 
 --- Takes the policy of a filter away; answers its row, or nil.
@@ -129,9 +179,11 @@ function M.remove(filter)
     return found
 end
 
---- All rows `{filter, max_age_ms, max_messages, max_bytes, discard}` in byte order of the filters.
+--- All policies, as they are told, in byte order of the filters.
 function M.list()
-    return box.space.mts_policies:select()
+    local list = {}
+    for place, row in ipairs(box.space.mts_policies:select()) do list[place] = M.told(row) end
+    return list
 end
 
 return M

@@ -17,6 +17,21 @@ local function unsigned(name) return { name = name, type = "unsigned" } end
 local function text(name) return { name = name, type = "string" } end
 local function nullable(name, type) return { name = name, type = type, is_nullable = true } end
 
+--- Adds fields to the end of a space's rows; rows that lack them stay as they are.
+local function widen(name, fields)
+    local format = box.space[name]:format()
+    local known = {}
+    for _, field in ipairs(format) do known[field.name] = true end
+    local is_wider = false
+    for _, field in ipairs(fields) do
+        if not known[field.name] then
+            format[#format + 1] = field
+            is_wider = true
+        end
+    end
+    if is_wider then box.space[name]:format(format) end
+end
+
 local upgrades = {
     {
         name = "subjects, messages, consumers",
@@ -74,6 +89,54 @@ local upgrades = {
             }, { { "filter", { 1, "string" } } })
             space("mts_dead", { text("name"), unsigned("since"), unsigned("taken_until") },
                 { { "name", { 1, "string" } }, { "since", { 2, "unsigned", 1, "string" } } })
+        end,
+    },
+    {
+        name = "times to live, messages gone from the middle, recipients",
+        run = function()
+            widen("mts_messages", { nullable("expires_at", "unsigned"), nullable("stored_length", "unsigned") })
+            widen("mts_subjects", { nullable("gone_messages", "unsigned"), nullable("gone_bytes", "unsigned") })
+            widen("mts_policies", {
+                nullable("retain", "string"), nullable("recipients", "any"),
+                nullable("recipient_timeout_ms", "unsigned"), nullable("put_at", "unsigned"),
+            })
+            widen("mts_consumers", {
+                nullable("started_after", "unsigned"), nullable("active_at", "unsigned"),
+                nullable("acked_max", "unsigned"),
+            })
+            space("mts_expiring", { unsigned("subject_id"), unsigned("expires_at"), unsigned("sequence") },
+                { { "time", { 1, "unsigned", 2, "unsigned", 3, "unsigned" } } })
+            space("mts_gone", {
+                unsigned("subject_id"), unsigned("first"), unsigned("last"), unsigned("bytes"),
+                unsigned("bytes_through"),
+            }, { { "first", { 1, "unsigned", 2, "unsigned" } } })
+            require("mts.consumers").complete()
+        end,
+    },
+    {
+        name = "delayed messages, dead letters, what objects hold",
+        run = function()
+            widen("mts_objects", {
+                nullable("committed", "unsigned"), nullable("alive", "unsigned"), nullable("committed_at", "unsigned"),
+                nullable("subject_id", "unsigned"), nullable("first", "unsigned"), nullable("last", "unsigned"),
+                nullable("leased_until", "unsigned"), nullable("linger_until", "unsigned"),
+            })
+            widen("mts_consumers", { nullable("dead_letter", "string") })
+            widen("mts_pending", { nullable("error", "string") })
+            space("mts_spans", { unsigned("object_id"), unsigned("subject_id"), unsigned("first"), unsigned("last") },
+                { { "span", { 1, "unsigned", 2, "unsigned", 3, "unsigned" } } })
+            space("mts_delayed", {
+                unsigned("id"), text("subject"), unsigned("tried_at"), unsigned("due_at"), unsigned("object_id"),
+                unsigned("offset"), unsigned("length"), { name = "sha256", type = "varbinary" },
+                nullable("stored_length", "unsigned"), nullable("headers", "map"), nullable("message_id", "string"),
+                nullable("ttl_ms", "unsigned"),
+            }, {
+                { "id", { 1, "unsigned" } },
+                { "due", { 3, "unsigned", 4, "unsigned", 1, "unsigned" } },
+                { "message", { { 2, "string" }, { 11, "string", is_nullable = true } }, unique = false },
+                { "object", { 5, "unsigned" }, unique = false },
+            })
+            require("mts.accounting").run()
         end,
     },
 }

@@ -2,15 +2,15 @@
 -- `replace`, `update` and `delete` of this file, so that a call knows whether it changed anything.
 --
 -- What is worth knowing of the rows:
--- * The messages of a subject are exactly first … last, without holes, because only prefixes are deleted. Rows below
---   `first` are garbage on its way out, never shown.
+-- * The messages of a subject are first … last without what is in a range of `gone`; the first is always there unless
+--   the subject is empty. Rows below `first` are garbage on its way out, never shown.
 -- * `bytes_through` is the running sum of body lengths in the subject, so that the bytes that a purge takes away are
 --   one look-up. A message of which only the object's name is known has no length and no digest, and counts 0 there;
 --   once measured its length is in `mts_measured` and in the subject's `late_bytes`.
--- * `objects.messages` counts the rows that point into an object; at 0 its name goes to `dead`, in the same
---   transaction, where `taken_until` is 0 until it is handed out for deletion.
+-- * `objects.messages` counts the rows that point into an object, those of `delayed` too (see `mts.objects`); at 0 its
+--   name goes to `dead`, in the same transaction, where `taken_until` is 0 until it is handed out for deletion.
 -- * `pending` has the leased and nacked messages of explicit consumers, `ahead` what was acknowledged beyond
---   `delivered_through`; `consumers.held` counts the rows of `pending`.
+--   `delivered_through`; `consumers.held` counts the rows of `pending`. `pending.error` is what the last nack said.
 
 local wire = require("mts.wire")
 
@@ -43,19 +43,34 @@ local function number_of(value)
     return tonumber(value)
 end
 
+--- A number of a field that may be empty or missing; nil then.
+function M.optional(value)
+    if value == nil then return nil end
+    return tonumber(value)
+end
+
 -- Messages ------------------------------------------------------------------------------------------------------
 
 --- Fields of a message row, for reading them without making a table of it.
 M.message = {
     subject_id = 1, sequence = 2, timestamp = 3, object_id = 4, bytes_through = 5, offset = 6, length = 7, sha256 = 8,
-    headers = 9,
+    headers = 9, expires_at = 10, stored_length = 11,
 }
 
+--- Fields that a row ends with: the last ones are left out where they are nil, so that they cost nothing then.
+local function fields_of(headers, expires_at, stored_length)
+    if stored_length ~= nil then return 11 end
+    if expires_at ~= nil then return 10 end
+    return headers == nil and 8 or 9
+end
+
 --- Builds a message row. `length` and `sha256` are nil when only the object's name is known, `headers` is a flat array
--- of names and values or nil.
-local function build_message(subject_id, sequence, timestamp, object_id, bytes_through, offset, length, sha256, headers)
+-- of names and values or nil, `expires_at` and `stored_length` may be nil.
+local function build_message(subject_id, sequence, timestamp, object_id, bytes_through, offset, length, sha256, headers,
+    expires_at, stored_length)
+    local fields = fields_of(headers, expires_at, stored_length)
     wire.reset()
-    wire.array(headers == nil and 8 or 9)
+    wire.array(fields)
     wire.uint(subject_id)
     wire.uint(sequence)
     wire.uint(timestamp)
@@ -69,7 +84,11 @@ local function build_message(subject_id, sequence, timestamp, object_id, bytes_t
         wire.uint(length)
         wire.binary(sha256)
     end
-    if headers ~= nil then wire.flat_map(headers) end
+    if fields == 8 then return end
+    if headers == nil then wire.null() else wire.flat_map(headers) end
+    if fields == 9 then return end
+    if expires_at == nil then wire.null() else wire.uint(expires_at) end
+    if stored_length ~= nil then wire.uint(stored_length) end
 end
 
 --- Inserts a message; see `build_message`.
@@ -112,6 +131,9 @@ local function subject_of(tuple)
         late_purged = number_of(tuple[8]),
         created_at = number_of(tuple[9]),
         published_at = number_of(tuple[10]),
+        -- Of the ranges of `gone`; rows from before there were any have nothing there.
+        gone_messages = M.optional(tuple[11]) or 0,
+        gone_bytes = M.optional(tuple[12]) or 0,
     }
 end
 M.subject_of = subject_of
@@ -133,7 +155,12 @@ end
 
 --- Bytes of the stored bodies.
 function M.stored_bytes(subject)
-    return subject.body_bytes - subject.purged_bytes + subject.late_bytes - subject.late_purged
+    return subject.body_bytes - subject.purged_bytes + subject.late_bytes - subject.late_purged - subject.gone_bytes
+end
+
+--- How many messages are stored.
+function M.stored_messages(subject)
+    return subject.last - subject.first + 1 - subject.gone_messages
 end
 
 local function next_id(index)
@@ -144,7 +171,7 @@ end
 --- A subject with its first messages, all of one time; answers its id.
 function M.insert_subject(name, last, body_bytes, timestamp)
     local id = next_id(box.space.mts_subjects.index.id)
-    M.insert("mts_subjects", { id, name, 1, last, body_bytes, 0, 0, 0, timestamp, timestamp })
+    M.insert("mts_subjects", { id, name, 1, last, body_bytes, 0, 0, 0, timestamp, timestamp, 0, 0 })
     return id
 end
 
@@ -153,35 +180,18 @@ function M.advance_subject(id, last, body_bytes, timestamp)
     M.update("mts_subjects", id, { { "=", 4, last }, { "=", 5, body_bytes }, { "=", 10, timestamp } })
 end
 
+--- Saves where a subject begins and what is gone from it.
+function M.save_beginning(subject)
+    M.update("mts_subjects", subject.id, {
+        { "=", 3, subject.first }, { "=", 6, subject.purged_bytes }, { "=", 7, subject.late_bytes },
+        { "=", 8, subject.late_purged }, { "=", 11, subject.gone_messages }, { "=", 12, subject.gone_bytes },
+    })
+end
+
 -- Objects -------------------------------------------------------------------------------------------------------
 
 --- Stands for the object name "" of an empty body.
 M.no_object = 0
-
---- Counts so many more messages in an object and answers its id.
-function M.refer(name, messages)
-    if name == "" then return M.no_object end
-    local found = box.space.mts_objects.index.name:get(name)
-    if found ~= nil then
-        M.update("mts_objects", found[1], { { "+", 3, messages } })
-        return number_of(found[1])
-    end
-    local id = next_id(box.space.mts_objects.index.id)
-    M.insert("mts_objects", { id, name, messages })
-    return id
-end
-
---- Counts so many messages less in an object; forgets it at 0, and answers its name then.
-function M.release(id, messages)
-    local found = box.space.mts_objects:get(id)
-    if found == nil then return nil end
-    if found[3] <= messages then
-        M.delete("mts_objects", id)
-        return found[2]
-    end
-    M.update("mts_objects", id, { { "-", 3, messages } })
-    return nil
-end
 
 --- Whether a message points into the object.
 function M.is_referenced(name)

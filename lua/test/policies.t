@@ -14,7 +14,7 @@ writer.start()
 test:plan(11)
 
 local function put(filter, messages)
-    return writer.write(function() return policies.put(filter, nil, messages, nil, "old") end)
+    return writer.write(function() return policies.put(filter, { nil, messages, nil, "old" }, 1) end)
 end
 
 --- Which of the policies, named by their messages, is for a subject.
@@ -34,7 +34,7 @@ end
 test:is_deeply(found, { 11, 12, 13, 14, 15, 2, 16, 17, 17 }, "a token before *, * before >, from the left")
 
 local _, refused = pcall(writer.write, function()
-    policies.put("a.b", nil, 99, nil, "old")
+    policies.put("a.b", { nil, 99, nil, "old" }, 1)
     of("a.b")
     error("refused", 0)
 end)
@@ -42,10 +42,11 @@ test:is_deeply({ refused, of("a.b") }, { "refused", 14 }, "what was undone is no
 writer.write(function() return policies.remove("a.b") end)
 test:is(of("a.b"), 13, "what was taken away neither")
 box.space.mts_policies:replace({ "a.b", 5, box.NULL, box.NULL, "new" })
-test:is_deeply(policies.of("a.b"), { max_age_ms = 5, discard = "new" }, "a row that came by replication is")
+test:is_deeply(policies.of("a.b"), { max_age_ms = 5, discard = "new", retain = "limits", put_at = 0 },
+    "a row that came by replication is, also one from before there were recipients")
 
 test:is(kit.refusal(put, "b", 0), code.malformed, "a limit is at least 1")
-test:is(kit.refusal(policies.put, "b", nil, nil, nil, "none"), code.malformed, "old or new goes, nothing else")
+test:is(kit.refusal(policies.put, "b", { nil, nil, nil, "none" }, 1), code.malformed, "old or new goes, nothing else")
 for place = box.space.mts_policies:len() + 1, policies.max do put("many." .. place, 1) end
 test:is(kit.refusal(put, "one.more", 1), code.too_many_policies, "so many and no more")
 test:is(put("a.*", 77), "replaced", "but others of what is there")

@@ -44,7 +44,7 @@ end
 
 local null = box.NULL
 test:is(write("put_policy", "orders", null, 3, null, "old"), "created", "a policy")
-test:is_deeply(read("policies"), { { "orders", null, 3, null, "old" } }, "is listed")
+test:is_deeply(read("policies"), { { "orders", null, 3, null, "old", "limits", null, null } }, "is listed")
 local life, position = unpack(feed.now())
 for place = 1, 5 do publish("object-" .. place) end
 test:is_deeply(read("heads", { "orders" }), { 3, 5 }, "the oldest went")
@@ -71,6 +71,7 @@ test:is_deeply({ functions.get_subject_message_count("orders"), #functions.grpc_
     "what is too old is not shown to old clients")
 test:is(box.space.mts_garbage:len() == 0 and box.space.mts_messages:len(), 3, "though nothing was removed")
 test:is_deeply(write("expire", "", 10), { 3, null }, "before the sweep")
-test:is_deeply(write("delete_policy", "orders"), { "orders", 1000, null, null, "old" }, "taken away")
+test:is_deeply(write("delete_policy", "orders"), { "orders", 1000, null, null, "old", "limits", null, null },
+    "taken away")
 
 kit.finish(test)

@@ -11,13 +11,18 @@ export type AuditVerb =
   | "authenticate"
   | "publish"
   | "store_body"
+  | "open_upload"
+  | "complete_upload"
+  | "take_upload"
   | "subscribe"
   | "read"
   | "message"
   | "fetch"
   | "peek"
+  | "receipts"
   | "ack"
   | "nack"
+  | "redrive"
   | "subjects"
   | "subject"
   | "purge"
@@ -54,6 +59,7 @@ const changes: ReadonlySet<AuditVerb> = new Set([
   "purge",
   "put_consumer",
   "delete_consumer",
+  "redrive",
   "put_policy",
   "delete_policy",
 ]);

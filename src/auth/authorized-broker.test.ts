@@ -11,7 +11,7 @@ import { openFileBodies } from "../bodies/files/index.ts";
 import type { Broker, Delivery, SubscriptionSink } from "../broker/contract.ts";
 import { createBroker, type OwnedBroker } from "../broker/index.ts";
 import { StreamError } from "../core/errors.ts";
-import type { ConsumerConfig, Draft, PublishOutcome } from "../core/message.ts";
+import { type ConsumerConfig, type Draft, isScheduled, type PublishOutcome } from "../core/message.ts";
 import { type ConsumerName, parseConsumerName, parseFilter, parseSubject, type Subject } from "../core/subject.ts";
 import type { MetadataStore } from "../metadata/contract.ts";
 import { openSqliteMetadata } from "../metadata/sqlite/index.ts";
@@ -96,7 +96,10 @@ const draft = (subject: string, body = "x"): Draft => ({
 });
 
 const outcomes = (answers: readonly PublishOutcome[]): readonly (string | number)[] =>
-  answers.map((answer) => (answer instanceof StreamError ? answer.code : answer.sequence));
+  answers.map((answer) => {
+    if (answer instanceof StreamError) return answer.code;
+    return isScheduled(answer) ? "scheduled" : answer.sequence;
+  });
 
 const codeOf = async (work: Promise<unknown>): Promise<string> => {
   try {
@@ -156,6 +159,17 @@ const subscribe = (broker: Broker, filter: string, sink: SubscriptionSink = new 
     sink,
   );
 
+/** An upload that was never opened is not found, by whoever may ask. */
+const unlessMissing = async (work: Promise<unknown>): Promise<void> => {
+  try {
+    await work;
+  } catch (thrown) {
+    if (!(thrown instanceof StreamError) || thrown.code !== "upload_not_found") throw thrown;
+  }
+};
+
+const claimOf = (subject: Subject) => ({ subject, length: 1, sha256: new Uint8Array(32) });
+
 const readRequest = (subject: Subject, waitMs = 0) => ({
   subject,
   from: { kind: "first" } as const,
@@ -178,12 +192,17 @@ const verbs: Readonly<Record<string, (broker: Broker, subject: Subject) => Promi
     const [outcome] = await broker.publish([draft(subject)]);
     if (outcome instanceof StreamError) throw outcome;
   },
+  openUpload: (broker, subject) => broker.openUpload(claimOf(subject), false),
+  completeUpload: (broker, subject) => unlessMissing(broker.completeUpload(claimOf(subject), "u/none")),
+  takeUpload: (broker, subject) => unlessMissing(broker.takeUpload(claimOf(subject), "u/none")),
   read: (broker, subject) => broker.read(readRequest(subject)),
   readEnvelopes: (broker, subject) => broker.readEnvelopes(readRequest(subject)),
   message: (broker, subject) => broker.message(subject, 1),
   subject: (broker, subject) => broker.subject(subject),
   fetch: (broker, subject) => broker.fetch(fetchRequest(subject)),
   peek: (broker, subject) => broker.peek(subject, name, 1),
+  receipts: (broker, subject) => broker.receipts(subject, 1),
+  awaitReceipts: (broker, subject) => broker.awaitReceipts({ subject, sequence: 1, acked: 1 }, 0),
   subscribe: async (broker, subject) => (await subscribe(broker, subject)).close(),
   putConsumer: (broker, subject) => broker.putConsumer(subject, parseConsumerName("own"), config),
   consumer: (broker, subject) => broker.consumer(subject, name),
@@ -194,8 +213,8 @@ const verbs: Readonly<Record<string, (broker: Broker, subject: Subject) => Promi
   purge: (broker, subject) => broker.purge(subject, 0),
 };
 
-const publishVerbs = ["publish"];
-const fetchVerbs = ["read", "readEnvelopes", "message", "subject", "fetch", "peek"];
+const publishVerbs = ["publish", "openUpload", "completeUpload", "takeUpload", "awaitReceipts"];
+const fetchVerbs = ["read", "readEnvelopes", "message", "subject", "fetch", "peek", "receipts", "awaitReceipts"];
 const consumerVerbs = ["putConsumer", "consumer", "consumers", "ack", "nack", "deleteConsumer"];
 
 /** A subject with two messages and a consumer. */
@@ -352,6 +371,50 @@ describe("subscribe", () => {
     await stream.publish([draft("s.b"), draft("t.b")]);
     expect([...(await ear.hears(2))].sort()).toEqual(["s.a 1", "s.b 1"]);
     subscription.close();
+  });
+});
+
+describe("dead letters", () => {
+  const deadLetter = parseSubject("dl.dead");
+  const letting = { ...config, maxDeliver: 1, deadLetter };
+  const redrive = (broker: Broker, subject: Subject) =>
+    broker.redrive({ subject, consumer: name, limit: 10, perSecond: Number.POSITIVE_INFINITY });
+
+  test.each([
+    ["both", { subjects: ["dl.*"] }, "ok"],
+    ["not theirs", { subjects: ["dl.orders"] }, "permission_denied"],
+    ["theirs denied", { subjects: ["dl.*"], deny: ["dl.dead"] }, "permission_denied"],
+    ["no right to publish", { subjects: ["dl.*"], permissions: ["fetch", "subscribe"] }, "permission_denied"],
+    ["not the consumer's", { subjects: ["dl.dead"] }, "permission_denied"],
+    ["publish alone", { subjects: ["dl.*"], permissions: ["publish"] }, "permission_denied"],
+  ])("a consumer that writes to their subject needs the right to: %s", async (_, rights, expected) => {
+    const subject = parseSubject("dl.orders");
+    await stream.deleteConsumer(subject, name).catch(() => undefined);
+    const broker = await brokerWith(rights);
+    expect(await codeOf(broker.putConsumer(subject, name, letting))).toBe(expected);
+    expect(await codeOf(stream.consumer(subject, name))).toBe(expected === "ok" ? "ok" : "consumer_not_found");
+  });
+
+  test.each([
+    ["both", { subjects: ["dl.*"] }, "ok"],
+    ["reading is enough", { subjects: ["dl.*"], permissions: ["fetch"] }, "ok"],
+    ["not theirs", { subjects: ["dl.again"] }, "permission_denied"],
+    ["not to be read", { subjects: ["dl.*"], permissions: ["subscribe"] }, "permission_denied"],
+    ["not the consumer's", { subjects: ["dl.dead"] }, "permission_denied"],
+    ["publish alone", { subjects: ["dl.*"], permissions: ["publish"] }, "permission_denied"],
+  ])("sending them back needs the right to read them: %s", async (_, rights, expected) => {
+    const subject = parseSubject("dl.again");
+    await stream.putConsumer(subject, name, letting);
+    expect(await codeOf(redrive(await brokerWith(rights), subject))).toBe(expected);
+  });
+
+  test("a signed address is its own right", async () => {
+    const broker = await brokerWith({ permissions: [], subjects: [] });
+    const { requests } = await stream.openUpload({ subject: deadLetter, length: 1, sha256: new Uint8Array(32) }, false);
+    const token = requests[0]?.url.split("/").at(-1) ?? "";
+    expect(await codeOf(broker.receiveUpload(token, bytes()))).toBe("upload_mismatch");
+    expect(await codeOf(broker.receiveUpload("forged", bytes()))).toBe("permission_denied");
+    expect(await codeOf(broker.signedBody(token))).toBe("permission_denied");
   });
 });
 

@@ -4,10 +4,14 @@
  *
  * | verbs | permission |
  * | --- | --- |
- * | `publish`, `storeBody` | `publish` |
- * | `read`, `readEnvelopes`, `message`, `fetch`, `peek`, `subject` | `fetch` |
+ * | `publish`, `storeBody`, uploads | `publish` |
+ * | `read`, `readEnvelopes`, `message`, `fetch`, `peek`, `subject`, `receipts` | `fetch` |
+ * | `awaitReceipts`: a publisher may know what became of its message | `fetch` or `publish` |
  * | `subscribe` (live tails too), for the whole filter | `subscribe` |
  * | consumers, `ack`, `nack` | `fetch` or `subscribe` |
+ * | `putConsumer` with a subject for dead letters | `publish` there, too |
+ * | `redrive` | as consumers, and `fetch` of the dead letters |
+ * | `signedBody`, `receiveUpload`: the signature is the right | none |
  * | `subjects`: what may be used in any way | any |
  * | `purge`, policies of filters whose subjects are all granted | `admin` |
  * @module
@@ -16,6 +20,7 @@ import type {
   AckResult,
   BodySource,
   Broker,
+  DeliverAs,
   EnvelopesPage,
   FetchRequest,
   Page,
@@ -26,7 +31,16 @@ import type {
   SubscriptionSink,
 } from "../broker/contract.ts";
 import { StreamError, toStreamError } from "../core/errors.ts";
-import type { BodyRef, ConsumerConfig, ConsumerState, Draft, PublishOutcome, Sequence } from "../core/message.ts";
+import type {
+  BodyRef,
+  ConsumerConfig,
+  ConsumerState,
+  Draft,
+  PublishOutcome,
+  Receipts,
+  Sequence,
+} from "../core/message.ts";
+import type { Upload, UploadClaim } from "../core/pointer.ts";
 import type { FilterPolicy, RetentionPolicy } from "../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
 import type { Audit, AuditFields } from "./audit.ts";
@@ -78,6 +92,45 @@ export class AuthorizedBroker implements Broker {
   async storeBody(source: BodySource, signal?: AbortSignal): Promise<BodyRef> {
     await this.#require({ verb: "store_body" }, "to publish", () => this.#access.may("publish"));
     return this.#audit.watch(this.#line("store_body"), this.#inner.storeBody(source, signal));
+  }
+
+  openUpload(claim: UploadClaim, parts: boolean): Promise<Upload> {
+    return this.#toUpload("open_upload", claim, () => this.#inner.openUpload(claim, parts));
+  }
+
+  completeUpload(claim: UploadClaim, key: string): Promise<void> {
+    return this.#toUpload("complete_upload", claim, () => this.#inner.completeUpload(claim, key));
+  }
+
+  takeUpload(claim: UploadClaim, key: string): Promise<BodyRef> {
+    return this.#toUpload("take_upload", claim, () => this.#inner.takeUpload(claim, key));
+  }
+
+  // A signed address is the right itself: whoever has it was given it by somebody who may.
+  signedBody(token: string): ReturnType<Broker["signedBody"]> {
+    return this.#inner.signedBody(token);
+  }
+
+  receiveUpload(token: string, source: BodySource, signal?: AbortSignal): Promise<void> {
+    return this.#inner.receiveUpload(token, source, signal);
+  }
+
+  receipts(subject: Subject, sequence: Sequence): Promise<Receipts> {
+    const line = this.#line("receipts", subject);
+    return this.#ask(line, ["fetch"], subject, () => this.#inner.receipts(subject, sequence));
+  }
+
+  awaitReceipts(...[request, waitMs, signal]: Parameters<Broker["awaitReceipts"]>): Promise<Receipts> {
+    const line = this.#line("receipts", request.subject);
+    return this.#ask(line, ["fetch", "publish"], request.subject, () =>
+      this.#untilEnd(
+        waitMs,
+        signal,
+        // There is always an answer: the message itself was published while the token held.
+        () => 1,
+        (until) => this.#inner.awaitReceipts(request, waitMs, until),
+      ),
+    );
   }
 
   read(request: ReadRequest, signal?: AbortSignal): Promise<Page> {
@@ -155,7 +208,14 @@ export class AuthorizedBroker implements Broker {
     return this.#audit.watch(line, run());
   }
 
-  putConsumer(subject: Subject, name: ConsumerName, config: ConsumerConfig): ReturnType<Broker["putConsumer"]> {
+  async putConsumer(subject: Subject, name: ConsumerName, config: ConsumerConfig): ReturnType<Broker["putConsumer"]> {
+    const { deadLetter } = config;
+    if (deadLetter !== undefined) {
+      // The server writes there in the consumer's stead, so it must be one who may write there himself.
+      await this.#require(this.#line("put_consumer", subject, name), "to publish to the subject of dead letters", () =>
+        this.#access.may("publish") && this.#access.covers(deadLetter),
+      );
+    }
     return this.#asConsumer("put_consumer", subject, name, () => this.#inner.putConsumer(subject, name, config));
   }
 
@@ -183,9 +243,9 @@ export class AuthorizedBroker implements Broker {
     );
   }
 
-  peek(subject: Subject, name: ConsumerName, limit: number): Promise<Page> {
+  peek(subject: Subject, name: ConsumerName, limit: number, deliver?: DeliverAs): Promise<Page> {
     const line = this.#line("peek", subject, name);
-    return this.#ask(line, ["fetch"], subject, () => this.#inner.peek(subject, name, limit));
+    return this.#ask(line, ["fetch"], subject, () => this.#inner.peek(subject, name, limit, deliver));
   }
 
   ack(subject: Subject, name: ConsumerName, settled: Parameters<Broker["ack"]>[2]): Promise<AckResult> {
@@ -197,8 +257,25 @@ export class AuthorizedBroker implements Broker {
     name: ConsumerName,
     sequences: readonly Sequence[],
     delayMs: number,
+    error?: string,
   ): Promise<{ readonly redeliver: number }> {
-    return this.#asConsumer("nack", subject, name, () => this.#inner.nack(subject, name, sequences, delayMs));
+    return this.#asConsumer("nack", subject, name, () => this.#inner.nack(subject, name, sequences, delayMs, error));
+  }
+
+  redrive(...[request, signal]: Parameters<Broker["redrive"]>): ReturnType<Broker["redrive"]> {
+    const { subject, consumer } = request;
+    return this.#asConsumer("redrive", subject, consumer, async () => {
+      const { deadLetter } = await this.#inner.consumer(subject, consumer);
+      if (deadLetter !== undefined && !(this.#access.may("fetch") && this.#access.covers(deadLetter))) {
+        throw permissionDenied("to read the subject of dead letters");
+      }
+      return this.#untilEnd(
+        Number.POSITIVE_INFINITY,
+        signal,
+        ({ redriven }) => redriven,
+        (until) => this.#inner.redrive(request, until),
+      );
+    });
   }
 
   async subscribe(request: SubscribeRequest, sink: SubscriptionSink): Promise<Subscription> {
@@ -273,6 +350,10 @@ export class AuthorizedBroker implements Broker {
       return this.#refused(line, permissionDenied(`to ${line.verb.replace("_", " ")} on this subject`));
     }
     return this.#audit.hears(line.verb) ? this.#audit.watch(line, run()) : run();
+  }
+
+  #toUpload<T>(verb: AuditFields["verb"], { subject }: UploadClaim, run: () => Promise<T>): Promise<T> {
+    return this.#ask(this.#line(verb, subject), ["publish"], subject, run);
   }
 
   #asConsumer<T>(

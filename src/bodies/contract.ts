@@ -41,7 +41,7 @@ export interface ByteRange {
 export interface StoredObject {
   readonly object: string;
   readonly bytes: number;
-  /** Unix milliseconds of its last write. */
+  /** Unix milliseconds of its last write; of an upload that may still be published, until when it may be. */
   readonly modifiedAtMs: number;
 }
 
@@ -59,10 +59,7 @@ export interface BodyStore {
    * the source throws, or the signal aborts, the partial object is removed and the error passed on. A body that is in
    * memory anyway comes whole; nobody changes it until this settles.
    */
-  writeObject(
-    body: AsyncIterable<Uint8Array> | Uint8Array,
-    signal?: AbortSignal,
-  ): Promise<BodyRef>;
+  writeObject(body: AsyncIterable<Uint8Array> | Uint8Array, signal?: AbortSignal): Promise<BodyRef>;
 
   /**
    * Reads whole bodies, neighbouring ranges of one object in one request; results have the order of the refs. The
@@ -91,14 +88,21 @@ export interface BodyStore {
   remove(objects: readonly string[]): Promise<readonly string[]>;
 
   /**
+   * Ends appending to these objects: later writes go elsewhere. Undefined for a driver that never appends.
+   */
+  seal?(objects: readonly string[]): Promise<void>;
+
+  /**
    * A pointer to one body, with an address that gives just its bytes (a range is part of the signature, as neighbours
-   * in the object may belong to others) for so long. No request to the store is made.
+   * in the object may belong to others) for so long. No request to the store is made. Of the codings it tells the
+   * store's own; those of the publisher are not known here.
    */
   pointer(ref: BodyRef, validMs: number): Promise<BodyPointer>;
 
   /**
    * Opens an upload for a body that a client puts by itself; length and SHA-256 are conditions of the signature where
-   * the store can check them. `parts`: in parts, for a body larger than one. What is never published is an orphan.
+   * the store can check them. `parts`: in parts, for a body larger than one. When its time is over it can neither be
+   * put nor completed nor taken, and what was never published is an orphan.
    * @throws StreamError `unavailable`
    */
   openUpload(claim: UploadClaim, validMs: number, parts: boolean): Promise<Upload>;

@@ -73,6 +73,15 @@ export class VerifiedBodies {
     return isWhole ? this.#verifiedStream(envelope) : this.#rawStream(envelope, range);
   }
 
+  /**
+   * A whole body that is verified on its way: for whoever lets nothing out before the end, where iterating rejects when
+   * it is damaged.
+   * @throws StreamError `data_loss`, `unavailable`, while iterating
+   */
+  onTheWay(envelope: Envelope): AsyncIterable<Uint8Array> {
+    return this.#verifiedStream(envelope);
+  }
+
   async #matches(ref: BodyRef, body: Uint8Array, turn: Turn): Promise<boolean> {
     if (body.length !== ref.length) return false;
     if (turn.spend(body.length)) await turn.end();

@@ -254,7 +254,7 @@ export interface Broker {
   /** Waits, leases, reads. An aborted signal before the lease takes none. */
   fetch(request: FetchRequest, signal?: AbortSignal): Promise<Page>;
   /** The messages a fetch would show; nothing changes, an unknown consumer is not made. */
-  peek(subject: Subject, name: ConsumerName, limit: number): Promise<Page>;
+  peek(subject: Subject, name: ConsumerName, limit: number, deliver?: DeliverAs): Promise<Page>;
   /** @throws StreamError `consumer_not_found`, `sequence_out_of_range`, `wrong_ack_mode` */
   ack(
     subject: Subject,

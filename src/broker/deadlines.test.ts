@@ -11,7 +11,7 @@ import type { BodyStore } from "../bodies/contract.ts";
 import { openFileBodies } from "../bodies/files/index.ts";
 import { StreamError } from "../core/errors.ts";
 import { paceBytesPerMs, publishMsMax } from "../core/limits.ts";
-import type { Draft, PublishOutcome } from "../core/message.ts";
+import { type Draft, isScheduled, type PublishOutcome } from "../core/message.ts";
 import { parseFilter, parseSubject } from "../core/subject.ts";
 import type { MetadataStore } from "../metadata/contract.ts";
 import { openSqliteMetadata } from "../metadata/sqlite/index.ts";
@@ -121,7 +121,10 @@ const draftOf = (text: string | Uint8Array): Draft => ({
 
 /** Codes of refusals, sequences of receipts. */
 const shortOf = (outcomes: readonly PublishOutcome[]): readonly (string | number)[] =>
-  outcomes.map((outcome) => (outcome instanceof StreamError ? outcome.code : outcome.sequence));
+  outcomes.map((outcome) => {
+    if (outcome instanceof StreamError) return outcome.code;
+    return isScheduled(outcome) ? "scheduled" : outcome.sequence;
+  });
 
 const stored = async ({ broker }: Rig): Promise<readonly string[]> => {
   const request = { subject, from: { kind: "first" }, limit: 10, bodyBytesMax: 1024 * 1024, waitMs: 0 } as const;

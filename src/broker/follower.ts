@@ -5,12 +5,14 @@
  * @module
  */
 import type { Timers } from "../../actors/actor.ts";
+import type { RecentMessage } from "../../actors/committer.ts";
 import { toStreamError } from "../core/errors.ts";
-import type { Message, Sequence } from "../core/message.ts";
+import type { Sequence } from "../core/message.ts";
 import type { Subject } from "../core/subject.ts";
-import type { Delivery, SubscribeRequest, Subscription, SubscriptionSink } from "./contract.ts";
+import { batchesOf } from "./batches.ts";
+import type { DeliverAs, Delivery, SubscribeRequest, Subscription, SubscriptionSink } from "./contract.ts";
 import type { Hub, Watcher } from "./hub.ts";
-import type { Reader } from "./reader.ts";
+import { boundsFor, type LoadedMessages, type Reader } from "./reader.ts";
 
 interface Cursor {
   /** The next sequence to deliver. */
@@ -33,29 +35,22 @@ export interface FollowerTools {
 }
 
 /** What a message that came from memory becomes: it was never delivered under a name before. */
-const deliveries = new WeakMap<Message, Delivery>();
-const fromMemory = (message: Message): Delivery => {
+const deliveries = new WeakMap<RecentMessage, Delivery>();
+const fromMemory = (message: RecentMessage): Delivery => {
   let delivery = deliveries.get(message);
   if (delivery === undefined) {
-    delivery = { ...message, deliveries: 1 };
+    const { subject, sequence, timestampMs, headers, body, sha256, expiresAtMs } = message;
+    delivery = { subject, sequence, timestampMs, headers, body, sha256, expiresAtMs, deliveries: 1 };
     deliveries.set(message, delivery);
   }
   return delivery;
 };
 
-/** The same messages in batches of at most `bytesMax`; a single larger message is one alone. */
-function* batchesOf(messages: readonly Delivery[], bytesMax: number): Generator<readonly Delivery[]> {
-  let start = 0;
-  let bytes = 0;
-  for (const [index, { body }] of messages.entries()) {
-    if (index > start && bytes + body.length > bytesMax) {
-      yield messages.slice(start, index);
-      start = index;
-      bytes = 0;
-    }
-    bytes += body.length;
-  }
-  if (start < messages.length) yield start === 0 ? messages : messages.slice(start);
+/** What was read. */
+interface NextMessages extends LoadedMessages {
+  readonly nextSequence: Sequence;
+  /** The last that is known to exist. */
+  readonly lastSequence: Sequence;
 }
 
 /** Follows one filter for one subscription. */
@@ -64,6 +59,7 @@ export class Follower implements Subscription, Watcher {
   readonly #cursors = new Map<Subject, Cursor>();
   /** Subjects with something to deliver, in turn. */
   readonly #ready = new Set<Subject>();
+  readonly #deliverAs: DeliverAs;
   #credit: number;
   #open = true;
   /** Set until the subscription was answered and its starting cursors are set: only collects what moved. */
@@ -82,6 +78,7 @@ export class Follower implements Subscription, Watcher {
     private readonly startOf: (firstTold: Sequence) => Sequence,
   ) {
     this.#credit = request.credit;
+    this.#deliverAs = request.deliver ?? "body";
     this.#unwatch = tools.hub.watch(request.filter, this);
   }
 
@@ -159,6 +156,8 @@ export class Follower implements Subscription, Watcher {
     const cursor = this.#cursors.get(subject);
     while (cursor !== undefined && cursor.next <= cursor.last && this.#open) {
       if (this.#credit <= 0 || !this.sink.writable()) return true;
+      // Pointers have to be signed and codings to be undone, which takes its time.
+      if (this.#deliverAs !== "body") return false;
       const { tails } = this.tools.hub;
       const messages = tails.read(subject, cursor.next, this.#credit, this.sink.batchBytesMax);
       if (messages === undefined) return false;
@@ -182,15 +181,11 @@ export class Follower implements Subscription, Watcher {
     const cursor = this.#cursors.get(subject);
     if (cursor === undefined) return;
     this.#reading = true;
-    const bounds = {
-      limit: Math.min(this.#credit, this.tools.readCountMax),
-      bodyBytesMax: Math.max(this.sink.batchBytesMax, this.tools.readBytesMax),
-    };
-    this.tools.reader.page(subject, cursor.next, bounds).then(
+    this.#load(subject, cursor).then(
       (page) => {
         if (!this.#open) return;
         for (const message of page.damaged) this.sink.damaged(message);
-        cursor.last = Math.max(cursor.last, page.head.lastSequence);
+        cursor.last = Math.max(cursor.last, page.lastSequence);
         this.#deliver(cursor, page.messages, page.nextSequence);
         // Only now: a sink that calls back when it is told of damage would read the same page again.
         this.#reading = false;
@@ -201,6 +196,26 @@ export class Follower implements Subscription, Watcher {
       },
       (error: unknown) => this.#retry(error),
     );
+  }
+
+  /** What comes next, as it is wanted, from memory or from storage. */
+  async #load(subject: Subject, cursor: Cursor): Promise<NextMessages> {
+    const deliver = this.#deliverAs;
+    const { hub, reader, readCountMax, readBytesMax } = this.tools;
+    const bytesMax = Math.max(this.sink.batchBytesMax, readBytesMax);
+    const bounds = boundsFor(deliver, {
+      limit: Math.min(this.#credit, readCountMax),
+      bodyBytesMax: deliver === "pointer" ? Number.MAX_SAFE_INTEGER : bytesMax,
+    });
+    const recent =
+      deliver === "body" ? undefined : hub.tails.read(subject, cursor.next, bounds.limit, bounds.bodyBytesMax);
+    if (recent !== undefined) {
+      const messages = await reader.recent(recent, deliver);
+      const nextSequence = (messages.at(-1)?.sequence ?? cursor.next) + 1;
+      return { messages, damaged: [], nextSequence, lastSequence: nextSequence - 1 };
+    }
+    const page = await reader.page(subject, cursor.next, bounds, deliver);
+    return { ...page, lastSequence: page.head.lastSequence };
   }
 
   /** A store that does not answer delays a subscription; it does not end it. */

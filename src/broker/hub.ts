@@ -3,6 +3,7 @@
  * that other nodes made come without. It only wakes; followers read and deliver by themselves.
  * @module
  */
+import type { Timers } from "../../actors/actor.ts";
 import type { CommittedRun } from "../../actors/committer.ts";
 import type { Sequence } from "../core/message.ts";
 import { type ConsumerName, filterSubject, type Subject, type SubjectFilter } from "../core/subject.ts";
@@ -26,6 +27,22 @@ export interface ConsumerWatcher {
   deleted(): void;
 }
 
+/** Looks for messages in memory that have outlived their time: not more often, and not more rarely than this. */
+const staleMs = { min: 1000, max: 60_000 } as const;
+
+/** What a hub is made of. */
+export interface HubOptions {
+  readonly tails: TailBounds;
+  /**
+   * Several nodes write to the store: commits of this node may come before earlier ones of others, and only the feed
+   * tells in order.
+   */
+  readonly shared: boolean;
+  readonly timers: Timers;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+}
+
 /** Wakes watchers, keeps the tails. */
 export class Hub {
   readonly tails: TailCache;
@@ -34,16 +51,14 @@ export class Hub {
   /** Subjects with messages in doubt: how many doubts, and what was committed meanwhile. */
   readonly #held = new Map<Subject, { doubts: number; readonly runs: CommittedRun[] }>();
   readonly #consumers = new Map<string, Set<ConsumerWatcher>>();
+  /** Who waits for acknowledgements of any consumer of a subject. */
+  readonly #acks = new Map<Subject, Set<() => void>>();
+  readonly #options: HubOptions;
+  #isStaleArmed = false;
 
-  /**
-   * @param shared several nodes write to the store: commits of this node may come before earlier ones of others, and
-   * only the feed tells in order
-   */
-  constructor(
-    tailBounds: TailBounds,
-    private readonly shared: boolean,
-  ) {
-    this.tails = new TailCache(tailBounds);
+  constructor(options: HubOptions) {
+    this.#options = options;
+    this.tails = new TailCache(options.tails, options.clock);
   }
 
   /** Starts watching; the returned function stops it. */
@@ -61,7 +76,17 @@ export class Hub {
     return addTo(this.#consumers, consumerKey(subject, name), watcher);
   }
 
-  /** Messages that this node committed. */
+  /** Starts watching what any consumer of a subject acknowledges; the returned function stops it. */
+  watchAcks(subject: Subject, told: () => void): () => void {
+    return addTo(this.#acks, subject, told);
+  }
+
+  /** A consumer of the subject has acknowledged something. */
+  acknowledged(subject: Subject): void {
+    for (const told of [...(this.#acks.get(subject) ?? [])]) told();
+  }
+
+  /** Messages that this node committed, or the store by itself. */
   committed(runs: readonly CommittedRun[]): void {
     for (const run of runs) {
       const held = this.#held.get(run.subject);
@@ -107,7 +132,7 @@ export class Hub {
 
   /** Ends a hold: tells of what was found stored, then, after the last one, of what was committed meanwhile. */
   release(subject: Subject, found: { readonly first: Sequence; readonly last: Sequence } | undefined): void {
-    if (found !== undefined) this.moved(subject, found.first, found.last, !this.shared);
+    if (found !== undefined) this.moved(subject, found.first, found.last, !this.#options.shared);
     const held = this.#held.get(subject);
     if (held === undefined || --held.doubts > 0) return;
     this.#held.delete(subject);
@@ -121,17 +146,29 @@ export class Hub {
 
   consumerChanged(subject: Subject, name: ConsumerName): void {
     for (const watcher of [...(this.#consumers.get(consumerKey(subject, name)) ?? [])]) watcher.changed();
+    this.acknowledged(subject);
   }
 
   consumerDeleted(subject: Subject, name: ConsumerName): void {
     for (const watcher of [...(this.#consumers.get(consumerKey(subject, name)) ?? [])]) watcher.deleted();
+    this.acknowledged(subject);
   }
 
   #tell({ subject, firstSequence, lastSequence, messages }: CommittedRun): void {
     const watchers = this.#watchersOf(subject);
     if (watchers.length === 0) return;
     this.tails.append(subject, firstSequence, messages);
-    for (const watcher of watchers) watcher.moved(subject, firstSequence, lastSequence, !this.shared);
+    if (!this.#isStaleArmed && this.tails.hasMortal(subject)) this.#armStale(staleMs.min);
+    for (const watcher of watchers) watcher.moved(subject, firstSequence, lastSequence, !this.#options.shared);
+  }
+
+  #armStale(ms: number): void {
+    this.#isStaleArmed = true;
+    this.#options.timers.after(ms, () => {
+      this.#isStaleArmed = false;
+      const nextMs = this.tails.dropStale();
+      if (nextMs < Number.POSITIVE_INFINITY) this.#armStale(Math.max(staleMs.min, Math.min(nextMs, staleMs.max)));
+    });
   }
 
   #watchersOf(subject: Subject): readonly Watcher[] {

@@ -7,11 +7,12 @@ import { Committer } from "../../actors/committer.ts";
 import { ActorRegistry } from "../../actors/registry.ts";
 import { Relay } from "../../actors/relay.ts";
 import { type PublishMessage, subjectBehaviour } from "../../actors/subject.ts";
-import type { BodyStore } from "../bodies/contract.ts";
+import type { BodyStore, SignedAddresses } from "../bodies/contract.ts";
 import { VerifiedBodies } from "../bodies/verified.ts";
 import { StreamError } from "../core/errors.ts";
 import { pageBodyBytesMax, publishMsMax } from "../core/limits.ts";
-import type { ConsumerConfig, Sequence } from "../core/message.ts";
+import type { BodyRef, ConsumerConfig, Receipts, Sequence } from "../core/message.ts";
+import type { Upload, UploadClaim } from "../core/pointer.ts";
 import { type RetentionPolicy, samePolicy } from "../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
 import type {
@@ -27,6 +28,7 @@ import { Batcher } from "./batcher.ts";
 import type {
   AckResult,
   Broker,
+  DeliverAs,
   EnvelopesPage,
   FetchRequest,
   Page,
@@ -38,25 +40,32 @@ import type {
 } from "./contract.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Doubts } from "./doubt.ts";
+import { DueClock } from "./due-clock.ts";
 import { expireAll } from "./expire.ts";
 import type { FollowerTools } from "./follower.ts";
 import { Hub } from "./hub.ts";
 import { lookAgain } from "./look-again.ts";
-import { Publisher } from "./publisher.ts";
-import { nextSequence, Reader } from "./reader.ts";
+import { bodyTooLarge, Publisher } from "./publisher.ts";
+import { boundsFor, nextSequence, Reader } from "./reader.ts";
+import { awaitReceipts, receiptsOf } from "./receipts.ts";
 import type { RecoveryTools } from "./recovery.ts";
+import { redrive } from "./redrive.ts";
 import { resolveStart, Subscriber } from "./subscriber.ts";
 import { Bell, Draining } from "./waiting.ts";
 
 const MiB = 1024 * 1024;
 /** Pause before a store that failed is asked again on behalf of a subscription. */
 const retryMs = 250;
+/** How long a signed address works when nobody says otherwise. */
+const pointerLifetimeMsDefault = 15 * 60 * 1000;
 
 /** What a broker is made of. */
 export interface BrokerOptions {
   readonly metadata: MetadataStore;
   readonly bodies: BodyStore;
   readonly bodyBytesMax: number;
+  /** How long pointers and addresses for uploads work, in milliseconds. */
+  readonly pointerLifetimeMs?: number;
   readonly timers?: Timers;
   /** Unix milliseconds; only ages (`from=10m`) are counted from it. */
   readonly clock?: () => number;
@@ -93,7 +102,6 @@ class StreamBroker implements OwnedBroker {
   readonly bodyBytesMax: number;
   readonly #metadata: MetadataStore;
   readonly #bodies: BodyStore;
-  readonly #verified: VerifiedBodies;
   readonly #hub: Hub;
   /** Only over a store that several nodes share. */
   readonly #relay: Relay | undefined;
@@ -104,8 +112,11 @@ class StreamBroker implements OwnedBroker {
   readonly #subscriber: Subscriber;
   readonly #acks: Batcher<AckRequest, AckOutcome>;
   readonly #nacks: Batcher<NackRequest, NackOutcome>;
+  readonly #dueClock: DueClock;
+  readonly #pointerLifetimeMs: number;
   readonly #timers: Timers;
   readonly #clock: () => number;
+  readonly #elapsedMs: () => number;
   readonly #drained = new AbortController();
   readonly #draining = new Draining();
 
@@ -117,11 +128,26 @@ class StreamBroker implements OwnedBroker {
     this.#metadata = metadata;
     this.#bodies = bodies;
     this.#timers = timers;
+    this.#elapsedMs = elapsedMs;
     this.#clock = clock;
-    this.#hub = new Hub({ bytesMax: 32 * MiB, subjectCountMax: 8192 }, metadata.changes !== undefined);
+    this.#pointerLifetimeMs = options.pointerLifetimeMs ?? pointerLifetimeMsDefault;
+    const isShared = metadata.changes !== undefined;
+    this.#hub = new Hub({ tails: { bytesMax: 32 * MiB, subjectCountMax: 8192 }, shared: isShared, timers, clock });
     this.#relay = metadata.changes === undefined ? undefined : this.#relayOf(metadata.changes, options);
-    this.#verified = new VerifiedBodies(bodies);
-    this.#reader = new Reader(metadata, this.#verified);
+    this.#reader = new Reader({
+      metadata,
+      bodies,
+      verified: new VerifiedBodies(bodies),
+      bodyBytesMax,
+      pointerLifetimeMs: this.#pointerLifetimeMs,
+    });
+    this.#dueClock = new DueClock({
+      metadata,
+      timers,
+      clock,
+      isShared,
+      onFailure: (error) => options.onStoreFailure?.(error),
+    });
     const doubts = new Doubts(this.#recoveryTools(options));
     this.#committer = new Committer(bodies, metadata, {
       batchCountMax: 4096,
@@ -133,8 +159,10 @@ class StreamBroker implements OwnedBroker {
       clock,
       onCommitted: (runs) => this.#hub.committed(runs),
       onUnknown: (doubt) => doubts.add(doubt),
+      onScheduled: (dueAtMs) => this.#dueClock.scheduled(dueAtMs),
       onTransaction: (messages, bytes) => options.onTransaction?.(messages, bytes),
     });
+    metadata.onMoved((moved) => this.#committer.moved(moved));
     const actorOptions: ActorOptions = {
       mailbox: { countMax: 65_536, bytesMax: Math.max(64 * MiB, 2 * bodyBytesMax) },
       batchCountMax: 4096,
@@ -180,11 +208,53 @@ class StreamBroker implements OwnedBroker {
   publish: Broker["publish"] = (drafts) => this.#publisher.publish(drafts);
   storeBody: Broker["storeBody"] = (source, signal) => this.#publisher.storeBody(source, signal);
 
+  async openUpload(claim: UploadClaim, parts: boolean): Promise<Upload> {
+    this.#checkLength(claim);
+    return this.#bodies.openUpload(claim, this.#pointerLifetimeMs, parts);
+  }
+
+  async completeUpload(claim: UploadClaim, key: string): Promise<void> {
+    await this.#bodies.completeUpload(claim, key);
+  }
+
+  async takeUpload(claim: UploadClaim, key: string): Promise<BodyRef> {
+    this.#checkLength(claim);
+    return this.#bodies.takeUpload(claim, key);
+  }
+
+  async signedBody(token: string): ReturnType<Broker["signedBody"]> {
+    return this.#addresses().read(token);
+  }
+
+  async receiveUpload(...[token, source, signal]: Parameters<Broker["receiveUpload"]>): Promise<void> {
+    await this.#addresses().write(token, source, signal);
+  }
+
+  async receipts(subject: Subject, sequence: Sequence): Promise<Receipts> {
+    return receiptsOf(this.#metadata, subject, sequence);
+  }
+
+  async awaitReceipts(...[request, waitMs, signal]: Parameters<Broker["awaitReceipts"]>): Promise<Receipts> {
+    const tools = {
+      ...{ metadata: this.#metadata, hub: this.#hub, timers: this.#timers },
+      ...{ draining: this.#draining, elapsedMs: this.#elapsedMs },
+    };
+    return awaitReceipts(tools, request, waitMs, signal);
+  }
+
+  async redrive(...[request, signal]: Parameters<Broker["redrive"]>): ReturnType<Broker["redrive"]> {
+    const tools = {
+      ...{ metadata: this.#metadata, timers: this.#timers },
+      ...{ draining: this.#draining, elapsedMs: this.#elapsedMs },
+    };
+    return redrive(tools, request, signal);
+  }
+
   async read(request: ReadRequest, signal?: AbortSignal): Promise<Page> {
-    const { subject, limit } = request;
-    const bounds = { limit, bodyBytesMax: Math.min(request.bodyBytesMax, pageBodyBytesMax) };
+    const { subject, deliver } = request;
+    const bounds = boundsFor(deliver, request);
     return this.#readFrom(request, signal, async (from) => {
-      const { head, messages, damaged, nextSequence: next } = await this.#reader.page(subject, from, bounds);
+      const { head, messages, damaged, nextSequence: next } = await this.#reader.page(subject, from, bounds, deliver);
       const page: Page = { ...head, subject, epoch: this.epoch, messages, damaged, nextSequence: next };
       return { page, found: messages.length + damaged.length > 0 };
     });
@@ -204,7 +274,7 @@ class StreamBroker implements OwnedBroker {
   async message(subject: Subject, sequence: Sequence): Promise<StoredMessage> {
     const { head, envelopes } = await this.#metadata.range(subject, sequence, { limit: 1, bodyBytesMax: 1 });
     const envelope = envelopes[0];
-    if (envelope?.sequence === sequence) return { envelope, body: (range) => this.#verified.open(envelope, range) };
+    if (envelope?.sequence === sequence) return this.#reader.stored(envelope);
     if (sequence < 1 || sequence > head.lastSequence) {
       throw new StreamError("message_not_found", `The last sequence of this subject is ${head.lastSequence}.`, {
         last_sequence: head.lastSequence,
@@ -275,22 +345,21 @@ class StreamBroker implements OwnedBroker {
   }
 
   async fetch(request: FetchRequest, signal?: AbortSignal): Promise<Page> {
-    const { subject, consumer, limit, autoAck } = request;
-    const bodyBytesMax = Math.min(request.bodyBytesMax, pageBodyBytesMax);
+    const { subject, consumer, autoAck, deliver } = request;
+    const bounds = boundsFor(deliver, request);
     const pulled = await this.#poll(subject, consumer, request.waitMs, signal, async () => {
       // A client that has gone takes no lease.
       if (signal?.aborted === true) throw new StreamError("unavailable", "The client has gone.");
-      const page = await this.#metadata.pull({ subject, consumer, limit, bodyBytesMax, autoAck, create: true });
+      const page = await this.#metadata.pull({ subject, consumer, ...bounds, autoAck, create: true });
       return { page, found: page.envelopes.length > 0, dueInMs: page.nextDueInMs };
     });
-    return this.#loadPulled(subject, pulled);
+    if (autoAck && pulled.envelopes.length > 0) this.#hub.acknowledged(subject);
+    return this.#loadPulled(subject, pulled, deliver);
   }
 
-  async peek(subject: Subject, name: ConsumerName, limit: number): Promise<Page> {
-    return this.#loadPulled(
-      subject,
-      await this.#metadata.peek(subject, name, { limit, bodyBytesMax: pageBodyBytesMax }),
-    );
+  async peek(subject: Subject, name: ConsumerName, limit: number, deliver?: DeliverAs): Promise<Page> {
+    const bounds = boundsFor(deliver, { limit, bodyBytesMax: pageBodyBytesMax });
+    return this.#loadPulled(subject, await this.#metadata.peek(subject, name, bounds), deliver);
   }
 
   async ack(subject: Subject, consumer: ConsumerName, settled: Parameters<Broker["ack"]>[2]): Promise<AckResult> {
@@ -306,8 +375,9 @@ class StreamBroker implements OwnedBroker {
     consumer: ConsumerName,
     sequences: readonly Sequence[],
     delayMs: number,
+    error?: string,
   ): Promise<{ readonly redeliver: number }> {
-    const outcome = await this.#nacks.add({ subject, consumer, sequences, delayMs });
+    const outcome = await this.#nacks.add({ subject, consumer, sequences, delayMs, error });
     if (outcome.status !== "nacked") throw settleError(outcome, consumer);
     this.#hub.consumerChanged(subject, consumer);
     return { redeliver: outcome.redeliver };
@@ -324,15 +394,27 @@ class StreamBroker implements OwnedBroker {
 
   async start(): Promise<void> {
     await this.#relay?.start();
+    this.#dueClock.start();
   }
 
   async drain(): Promise<void> {
     this.#publisher.drain();
     this.#drained.abort();
     this.#draining.begin();
-    await this.#relay?.stop();
+    await Promise.all([this.#relay?.stop(), this.#dueClock.stop()]);
     await this.#committer.drained();
     await this.#subjects.stop();
+  }
+
+  #checkLength({ length }: UploadClaim): void {
+    if (length > this.bodyBytesMax) throw bodyTooLarge(this.bodyBytesMax);
+  }
+
+  /** @throws StreamError `not_found` where addresses lead to the body store itself */
+  #addresses(): SignedAddresses {
+    const { addresses } = this.#bodies;
+    if (addresses === undefined) throw new StreamError("not_found", "This server has no signed addresses of its own.");
+    return addresses;
   }
 
   #recoveryTools({ onStoreFailure }: BrokerOptions): RecoveryTools {
@@ -416,8 +498,8 @@ class StreamBroker implements OwnedBroker {
     }
   }
 
-  async #loadPulled(subject: Subject, pulled: PulledPage): Promise<Page> {
-    const loaded = await this.#reader.load(pulled.envelopes);
+  async #loadPulled(subject: Subject, pulled: PulledPage, deliver?: DeliverAs): Promise<Page> {
+    const loaded = await this.#reader.load(pulled.envelopes, deliver);
     const last = pulled.envelopes.at(-1);
     // A page of `all` is a plain range: go on behind it. Leases may be redeliveries: new ones come behind the cursor.
     const next = pulled.ack === "all" && last !== undefined ? last.sequence + 1 : pulled.nextSequence;

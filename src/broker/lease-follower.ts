@@ -8,9 +8,11 @@ import { StreamError, toStreamError } from "../core/errors.ts";
 import type { Sequence } from "../core/message.ts";
 import type { ConsumerName, Subject } from "../core/subject.ts";
 import type { MetadataStore, PulledPage } from "../metadata/contract.ts";
-import type { SubscribeRequest, Subscription, SubscriptionSink } from "./contract.ts";
+import { batchesOf } from "./batches.ts";
+import type { DeliverAs, SubscribeRequest, Subscription, SubscriptionSink } from "./contract.ts";
 import type { FollowerTools } from "./follower.ts";
 import type { ConsumerWatcher, Watcher } from "./hub.ts";
+import { boundsFor } from "./reader.ts";
 
 /** Most messages leased at once: what is leased and not yet sent is lost to others until the lease runs out. */
 const leaseCountMax = 256;
@@ -18,6 +20,7 @@ const leaseCountMax = 256;
 /** Pushes leases of one consumer to one subscription. */
 export class LeaseFollower implements Subscription, Watcher, ConsumerWatcher {
   lastSequence?: Sequence | undefined;
+  readonly #deliverAs: DeliverAs;
   #credit: number;
   #open = true;
   #holding = true;
@@ -36,6 +39,7 @@ export class LeaseFollower implements Subscription, Watcher, ConsumerWatcher {
     private readonly tools: FollowerTools,
   ) {
     this.#credit = request.credit;
+    this.#deliverAs = request.deliver ?? "body";
     this.#unwatch = [tools.hub.watch(request.filter, this), tools.hub.watchConsumer(subject, consumer, this)];
   }
 
@@ -109,22 +113,34 @@ export class LeaseFollower implements Subscription, Watcher, ConsumerWatcher {
 
   /** Whether something came, so that more may. */
   async #pullOnce(): Promise<boolean> {
+    const deliver = this.#deliverAs;
     const page = await this.metadata.pull({
       subject: this.subject,
       consumer: this.consumer,
-      limit: Math.min(this.#credit, leaseCountMax),
-      bodyBytesMax: this.sink.batchBytesMax,
+      ...boundsFor(deliver, {
+        limit: Math.min(this.#credit, leaseCountMax),
+        bodyBytesMax: deliver === "pointer" ? Number.MAX_SAFE_INTEGER : this.sink.batchBytesMax,
+      }),
       autoAck: false,
       create: false,
     });
     this.#armDue(page);
     if (page.envelopes.length === 0) return false;
-    const { messages, damaged } = await this.tools.reader.load(page.envelopes);
+    const { messages, damaged } = await this.tools.reader.load(page.envelopes, deliver);
     if (!this.#open) return false;
     for (const message of damaged) this.sink.damaged(message);
     this.#credit -= messages.length;
-    if (messages.length > 0) this.sink.messages(messages);
+    for (const batch of batchesOf(messages, this.sink.batchBytesMax)) {
+      // A sink may end the subscription when it has enough; what is left is leased again when its time is over.
+      if (!this.#isOpen()) return false;
+      this.sink.messages(batch);
+    }
     return true;
+  }
+
+  /** A look that the type checker does not take for settled: a sink may call back. */
+  #isOpen(): boolean {
+    return this.#open;
   }
 
   #armDue(page: PulledPage): void {

@@ -111,17 +111,12 @@ export class Publisher {
     };
     try {
       const signals = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
-      const ref = await this.#store(this.#bounded(source, arrived), signals);
+      const ref = await this.bodies.writeObject(this.#bounded(source, arrived), signals);
       if (arrivedMs !== undefined) this.#arrivals.set(ref, arrivedMs);
       return ref;
     } finally {
       timer?.cancel();
     }
-  }
-
-  async #store(body: BodySource | Uint8Array, signal?: AbortSignal): Promise<BodyRef> {
-    const { object, length, sha256 } = await this.bodies.writeObject(body, signal);
-    return { object, offset: 0, length, sha256 };
   }
 
   async *#bounded(source: BodySource, ended: () => void): AsyncGenerator<Uint8Array> {
@@ -202,7 +197,7 @@ export class Publisher {
         const { body } = draft;
         if (!(body instanceof Uint8Array) || body.length < largeBodyBytesMin) return draft;
         if (body.length > this.options.bodyBytesMax) throw bodyTooLarge(this.options.bodyBytesMax);
-        return { ...draft, body: await this.#store(body, signal) };
+        return { ...draft, body: await this.bodies.writeObject(body, signal) };
       }),
     );
   }
@@ -214,5 +209,6 @@ const givenUp = (): StreamError =>
 const stillUnknown = (): StreamError =>
   new StreamError("outcome_unknown", "The metadata store did not answer in time; retry under the same message id.");
 
-const bodyTooLarge = (bytesMax: number): StreamError =>
+/** Refuses a body. */
+export const bodyTooLarge = (bytesMax: number): StreamError =>
   new StreamError("body_too_large", `The body is larger than ${bytesMax} bytes.`, { max_body_bytes: bytesMax });

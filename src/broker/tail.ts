@@ -3,7 +3,8 @@
  * is not here is read from storage. Bounded in bytes over all subjects and in messages a subject.
  * @module
  */
-import type { Message, Sequence } from "../core/message.ts";
+import type { RecentMessage } from "../../actors/committer.ts";
+import type { Sequence } from "../core/message.ts";
 import type { Subject } from "../core/subject.ts";
 
 /** Bounds of the tail cache. */
@@ -15,30 +16,36 @@ export interface TailBounds {
 interface Tail {
   /** Sequence of `messages[0]`. */
   first: Sequence;
-  /** Without a gap. */
-  messages: Message[];
+  /** One for each sequence from `first` on; undefined what has outlived its time. */
+  messages: (RecentMessage | undefined)[];
   bytes: number;
+  /** When the next one of them outlives its time, Unix milliseconds; Infinity when none does. */
+  staleAtMs: number;
 }
 
 /** What a message keeps in memory beside its body, roughly. */
 const overheadBytes = 200;
-const costBytes = (message: Message): number => message.body.length + overheadBytes;
+const costBytes = (message: RecentMessage): number => message.body.length + overheadBytes;
 
 /** Recent messages by subject; the subject that was appended to longest ago is dropped first. */
 export class TailCache {
   readonly #tails = new Map<Subject, Tail>();
   #bytes = 0;
 
-  constructor(private readonly bounds: TailBounds) {}
+  /** @param clock Unix milliseconds */
+  constructor(
+    private readonly bounds: TailBounds,
+    private readonly clock: () => number,
+  ) {}
 
   get bytes(): number {
     return this.#bytes;
   }
 
   /** Appends messages that follow each other; an undefined one (its body is not in memory) breaks the run. */
-  append(subject: Subject, firstSequence: Sequence, messages: readonly (Message | undefined)[]): void {
+  append(subject: Subject, firstSequence: Sequence, messages: readonly (RecentMessage | undefined)[]): void {
     let tail = this.#tails.get(subject);
-    if (tail === undefined) tail = { first: firstSequence, messages: [], bytes: 0 };
+    if (tail === undefined) tail = { first: firstSequence, messages: [], bytes: 0, staleAtMs: Number.POSITIVE_INFINITY };
     else this.#tails.delete(subject);
     this.#tails.set(subject, tail);
     let sequence = firstSequence;
@@ -49,6 +56,7 @@ export class TailCache {
         tail.messages.push(message);
         tail.bytes += costBytes(message);
         this.#bytes += costBytes(message);
+        if (message.freshUntilMs !== undefined) tail.staleAtMs = Math.min(tail.staleAtMs, message.freshUntilMs);
       }
       sequence++;
     }
@@ -59,22 +67,40 @@ export class TailCache {
   }
 
   /**
-   * Messages from `from` on, at most `limit` and `bodyBytesMax` (at least one); undefined when `from` is not in memory.
+   * Messages from `from` on, at most `limit` and `bodyBytesMax` (at least one); undefined when `from` is not in memory,
+   * or was and has outlived its time: the store knows what comes there.
    */
-  read(subject: Subject, from: Sequence, limit: number, bodyBytesMax: number): readonly Message[] | undefined {
+  read(subject: Subject, from: Sequence, limit: number, bodyBytesMax: number): readonly RecentMessage[] | undefined {
     const tail = this.#tails.get(subject);
     if (tail === undefined || from < tail.first) return undefined;
+    if (tail.staleAtMs < Number.POSITIVE_INFINITY) this.#dropStale(tail);
     const start = from - tail.first;
-    if (start >= tail.messages.length) return undefined;
-    let end = start;
-    let bytes = 0;
     const endMax = Math.min(tail.messages.length, start + limit);
-    while (end < endMax) {
-      bytes += tail.messages[end]?.body.length ?? 0;
-      if (end > start && bytes > bodyBytesMax) break;
-      end++;
+    const found: RecentMessage[] = [];
+    let bytes = 0;
+    for (let index = start; index < endMax; index++) {
+      const message = tail.messages[index];
+      if (message === undefined) break;
+      bytes += message.body.length;
+      if (index > start && bytes > bodyBytesMax) break;
+      found.push(message);
     }
-    return start === 0 && end === tail.messages.length ? tail.messages.slice() : tail.messages.slice(start, end);
+    return found.length === 0 ? undefined : found;
+  }
+
+  /** Lets go of what has outlived its time. Answers how long until there is more, Infinity when there will be none. */
+  dropStale(): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const tail of this.#tails.values()) {
+      if (tail.staleAtMs < Number.POSITIVE_INFINITY) this.#dropStale(tail);
+      nextMs = Math.min(nextMs, tail.staleAtMs);
+    }
+    return nextMs - this.clock();
+  }
+
+  /** Whether a subject has messages that will outlive their time. */
+  hasMortal(subject: Subject): boolean {
+    return (this.#tails.get(subject)?.staleAtMs ?? Number.POSITIVE_INFINITY) < Number.POSITIVE_INFINITY;
   }
 
   /** Forgets what was deleted. */
@@ -82,6 +108,22 @@ export class TailCache {
     const tail = this.#tails.get(subject);
     if (tail === undefined || through < tail.first) return;
     this.#drop(tail, Math.min(through - tail.first + 1, tail.messages.length));
+  }
+
+  #dropStale(tail: Tail): void {
+    const nowMs = this.clock();
+    if (tail.staleAtMs > nowMs) return;
+    tail.staleAtMs = Number.POSITIVE_INFINITY;
+    for (const [index, message] of tail.messages.entries()) {
+      if (message?.freshUntilMs === undefined) continue;
+      if (message.freshUntilMs > nowMs) {
+        tail.staleAtMs = Math.min(tail.staleAtMs, message.freshUntilMs);
+        continue;
+      }
+      tail.messages[index] = undefined;
+      tail.bytes -= costBytes(message);
+      this.#bytes -= costBytes(message);
+    }
   }
 
   #drop(tail: Tail, count: number): void {
@@ -99,6 +141,7 @@ export class TailCache {
     this.#bytes -= tail.bytes;
     tail.bytes = 0;
     tail.messages = [];
+    tail.staleAtMs = Number.POSITIVE_INFINITY;
   }
 
   #shrink(): void {

@@ -57,8 +57,18 @@ export const tokenInAddress = (url: string): StreamError | undefined => {
   return undefined;
 };
 
-/** An address as it may be logged: the query is left out, because a token may be in it under any name. */
-export const loggableAddress = (url: string): string => url.split("?", 1)[0] ?? "";
+/** Where signed addresses begin; what follows is as good as a token. */
+const signedPath = "/v1/bodies/";
+
+/**
+ * An address as it may be logged: the query is left out, because a token may be in it under any name, and so is what a
+ * signed address is signed with.
+ */
+export const loggableAddress = (url: string): string => {
+  const path = url.split("?", 1)[0] ?? "";
+  const signed = path.indexOf(signedPath);
+  return signed === -1 ? path : path.slice(0, signed + signedPath.length);
+};
 
 const realm = 'Bearer realm="minitoolstream"';
 

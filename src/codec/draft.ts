@@ -1,12 +1,13 @@
 /**
- * One message map on its way in: `{subject, data or data_base64, headers?, message_id?, expected_last_sequence?}`, as
- * it stands in a batch of any transport and in a WebSocket frame.
+ * One message map on its way in: `{subject, data or data_base64, headers?, message_id?, expected_last_sequence?, ttl_ms?,
+ * delay_ms? or deliver_at?}`, as it stands in a batch of any transport and in a WebSocket frame.
  * @module
  */
 import { StreamError } from "../core/errors.ts";
 import { headersBytesMax, headersCountMax, messageIdBytesMax } from "../core/limits.ts";
 import type { Draft, Headers, Sequence } from "../core/message.ts";
 import { parseSubject } from "../core/subject.ts";
+import { parseTimingFields, type Timing } from "./timing.ts";
 
 /** A UTF-16 code unit is at most this many bytes of UTF-8. */
 const utf8BytesPerUnitMax = 3;
@@ -122,6 +123,7 @@ const parseExpected = (raw: unknown): Sequence => {
  */
 export const parseDraft = (raw: unknown, limits: DraftLimits, ignore?: ReadonlySet<string>): Draft => {
   if (!isMap(raw)) throw invalid("messages", "A message must be a map.");
+  let timed = false;
   for (const key in raw) {
     switch (key) {
       case "subject":
@@ -130,6 +132,11 @@ export const parseDraft = (raw: unknown, limits: DraftLimits, ignore?: ReadonlyS
       case "headers":
       case "message_id":
       case "expected_last_sequence":
+        break;
+      case "ttl_ms":
+      case "delay_ms":
+      case "deliver_at":
+        timed = true;
         break;
       default:
         if (ignore?.has(key) !== true) throw unknownField(key);
@@ -146,8 +153,17 @@ export const parseDraft = (raw: unknown, limits: DraftLimits, ignore?: ReadonlyS
     body: data === undefined ? parseBase64(base64, limits) : parseData(data, limits),
     messageId: messageId === undefined ? undefined : parseMessageId(messageId),
     expectedLastSequence: expected === undefined ? undefined : parseExpected(expected),
+    ...(timed ? timingOf(raw) : undefined),
   };
 };
+
+const timingOf = (raw: Readonly<Record<string, unknown>>): Timing =>
+  parseTimingFields({
+    ttl: raw["ttl_ms"],
+    delay: raw["delay_ms"],
+    deliverAt: raw["deliver_at"],
+    expected: raw["expected_last_sequence"] !== undefined,
+  });
 
 /** The error for a field that is not in the contract. */
 export const unknownField = (field: string): StreamError => {

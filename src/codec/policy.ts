@@ -5,9 +5,19 @@
  */
 import { parseAge, parseSize } from "../core/duration.ts";
 import { StreamError } from "../core/errors.ts";
+import { recipientsMax } from "../core/limits.ts";
 import type { FilterPolicy, RetentionPolicy } from "../core/policy.ts";
+import { type ConsumerName, parseConsumerName } from "../core/subject.ts";
 
-const fields = ["max_age", "max_messages", "max_bytes", "discard"] as const;
+const fields = [
+  "max_age",
+  "max_messages",
+  "max_bytes",
+  "discard",
+  "retain",
+  "recipients",
+  "recipient_timeout",
+] as const;
 
 const hourMs = 3_600_000;
 /** Units in which an age is shown; a day is 24h, as it is usually asked for. */
@@ -19,7 +29,8 @@ const units = [
 ] as const;
 
 /**
- * Reads `{max_age?, max_messages?, max_bytes?, discard?}`; what is left out or null sets no limit, `discard` is `old`.
+ * Reads `{max_age?, max_messages?, max_bytes?, discard?, retain?, recipients?, recipient_timeout?}`; what is left out or
+ * null sets no limit, `discard` is `old`, `retain` is `limits`.
  * @throws StreamError `invalid_parameter` (with `parameter`), `unknown_field` (with `field`)
  */
 export const parsePolicy = (raw: unknown): RetentionPolicy => {
@@ -32,11 +43,16 @@ export const parsePolicy = (raw: unknown): RetentionPolicy => {
       throw new StreamError("unknown_field", `A policy knows the fields ${fields.join(", ")}.`, { field });
     }
   }
+  const retain = parseRetain(given.get("retain"));
+  const recipients = parseRecipients(given.get("recipients") ?? null, retain);
   return {
     maxAgeMs: parseLimit("max_age", given.get("max_age"), ageOf, "a duration from 1ms on, such as 24h"),
     maxMessages: parseLimit("max_messages", given.get("max_messages"), countOf, "an integer from 1 on"),
     maxBytes: parseLimit("max_bytes", given.get("max_bytes"), bytesOf, "an integer from 1 on, or a size such as 10MiB"),
     discard: parseDiscard(given.get("discard")),
+    retain,
+    recipients,
+    recipientTimeoutMs: parseRecipientTimeout(given.get("recipient_timeout"), retain, recipients),
   };
 };
 
@@ -47,6 +63,9 @@ export const policyView = ({ filter, policy }: FilterPolicy): Readonly<Record<st
   max_messages: policy.maxMessages,
   max_bytes: policy.maxBytes,
   discard: policy.discard,
+  retain: policy.retain,
+  recipients: policy.recipients,
+  recipient_timeout: policy.recipientTimeoutMs === null ? null : ageText(policy.recipientTimeoutMs),
 });
 
 /** Milliseconds in the largest unit that needs no fraction: `90s`, `24h`, `7d`. */
@@ -76,6 +95,51 @@ const parseDiscard = (raw: unknown): RetentionPolicy["discard"] => {
   if (raw === undefined) return "old";
   if (raw === "old" || raw === "new") return raw;
   throw invalid("discard", "discard must be old or new.");
+};
+
+const parseRetain = (raw: unknown): RetentionPolicy["retain"] => {
+  if (raw === undefined) return "limits";
+  if (raw === "limits" || raw === "acked") return raw;
+  throw invalid("retain", "retain must be limits or acked.");
+};
+
+const parseRecipients = (raw: unknown, retain: RetentionPolicy["retain"]): RetentionPolicy["recipients"] => {
+  if (retain === "limits") {
+    if (raw === null) return null;
+    throw invalid("recipients", "recipients belong to retain: acked.");
+  }
+  if (Array.isArray(raw) && raw.length >= 1 && raw.length <= recipientsMax) return recipientNames(raw);
+  const count = countOf(raw);
+  if (count !== undefined && count >= 1) return count;
+  throw invalid(
+    "recipients",
+    `With retain: acked, recipients must be 1 to ${recipientsMax} names, or an integer from 1 on.`,
+  );
+};
+
+/** In byte order. */
+const recipientNames = (raw: readonly unknown[]): readonly ConsumerName[] => {
+  const names = new Set<ConsumerName>();
+  for (const item of raw) {
+    try {
+      names.add(parseConsumerName(item));
+    } catch (thrown) {
+      if (thrown instanceof StreamError) throw invalid("recipients", `recipients: ${thrown.message}`);
+      throw thrown;
+    }
+  }
+  if (names.size < raw.length) throw invalid("recipients", "recipients has a name more than once.");
+  return [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+};
+
+const parseRecipientTimeout = (
+  raw: unknown,
+  retain: RetentionPolicy["retain"],
+  recipients: RetentionPolicy["recipients"],
+): number | null => {
+  const timeoutMs = parseLimit("recipient_timeout", raw, ageOf, "a duration from 1ms on, such as 7d");
+  if (timeoutMs === null || (retain === "acked" && Array.isArray(recipients))) return timeoutMs;
+  throw invalid("recipient_timeout", "recipient_timeout belongs to recipients that are named.");
 };
 
 const invalid = (parameter: string, detail: string): StreamError =>

@@ -6,6 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { Unpackr } from "msgpackr";
 import type { Delivery } from "../broker/contract.ts";
 import { frameBytesMax } from "../core/limits.ts";
+import type { BodyPointer } from "../core/pointer.ts";
 import { parseSubject } from "../core/subject.ts";
 import { JsonPushEncoder, MsgpackPushEncoder } from "./push.ts";
 
@@ -124,5 +125,61 @@ describe("JSON", () => {
   test("no messages, no frame", () => {
     expect(jsonFrames(new JsonPushEncoder(), 1, [])).toEqual([]);
     expect(msgpackFrames(new MsgpackPushEncoder(), 1, [])).toEqual([]);
+  });
+});
+
+describe("pointers and codings", () => {
+  const pointer: BodyPointer = {
+    bucket: "b",
+    key: "k",
+    offset: 3,
+    length: 4,
+    sha256: new Uint8Array(32).fill(1),
+    size: 9,
+    contentEncoding: "zstd",
+    url: "/v1/bodies/t",
+    headers: { range: "bytes=3-6" },
+    expiresAtMs: 5,
+  };
+  const shown = {
+    format: "s3-pointer-v1",
+    bucket: "b",
+    key: "k",
+    offset: 3,
+    length: 4,
+    sha256: "01".repeat(32),
+    size: 9,
+    content_encoding: "zstd",
+    url: "/v1/bodies/t",
+    headers: { range: "bytes=3-6" },
+    expires_at: 5,
+  };
+
+  test("a pointer takes the place of the body", () => {
+    const message = delivery(1, { body: new Uint8Array(0), pointer, expiresAtMs: 7 });
+    const [packed] = msgpackFrames(new MsgpackPushEncoder(), 1, [message]);
+    expect(unpackr.unpack(packed ?? Buffer.alloc(0))).toMatchObject({
+      messages: [["orders.eu", 1, message.timestampMs, message.headers, shown, 1]],
+    });
+    const [text] = jsonFrames(new JsonPushEncoder(), 1, [message]);
+    const [parsed] = (JSON.parse(text ?? "") as { messages: object[] }).messages;
+    expect(parsed).toMatchObject({ size: 9, expires_at: 7, pointer: shown });
+    expect(parsed).not.toHaveProperty("data_base64");
+  });
+
+  test("what one subscriber gets as a pointer, or decoded, another gets as it was published", () => {
+    const encoders = { msgpack: new MsgpackPushEncoder(), json: new JsonPushEncoder() };
+    const forms = [
+      delivery(1, { headers: { "content-encoding": "gzip" }, body: Buffer.from("zip") }),
+      delivery(1, { headers: {}, body: Buffer.from("text") }),
+      delivery(1, { body: new Uint8Array(0), pointer }),
+    ];
+    // What is kept is kept from the second time on.
+    for (const message of [...forms, ...forms, ...forms]) {
+      const [packed] = msgpackFrames(encoders.msgpack, 1, [message]);
+      const [own] = msgpackFrames(new MsgpackPushEncoder(), 1, [message]);
+      expect(packed).toEqual(own);
+      expect(jsonFrames(encoders.json, 1, [message])).toEqual(jsonFrames(new JsonPushEncoder(), 1, [message]));
+    }
   });
 });

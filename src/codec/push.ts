@@ -5,6 +5,7 @@
  */
 import type { Delivery } from "../broker/contract.ts";
 import { MsgpackWriter } from "./msgpack-writer.ts";
+import { pointerView } from "./pointer.ts";
 import { RecentEncodings } from "./recent.ts";
 import { base64, hex } from "./view.ts";
 
@@ -23,7 +24,10 @@ export class MsgpackPushEncoder {
   private readonly writer = new MsgpackWriter();
   private readonly recent = new RecentEncodings<Uint8Array>();
 
-  /** Writes one message as `[subject, sequence, timestamp, headers, data, deliveries]`. */
+  /**
+   * Writes one message as `[subject, sequence, timestamp, headers, data, deliveries]`; a pointer, as a map, takes the
+   * place of `data`.
+   */
   tuple(writer: MsgpackWriter, message: Delivery): void {
     const kept = this.recent.find(message);
     if (kept !== undefined) writer.raw(kept);
@@ -39,7 +43,8 @@ export class MsgpackPushEncoder {
     writer.number(message.sequence);
     writer.number(message.timestampMs);
     writer.strings(message.headers);
-    writer.binary(message.body);
+    if (message.pointer === undefined) writer.binary(message.body);
+    else writer.value(pointerView(message.pointer));
     if (this.recent.wanted(message, writer.length - start)) this.recent.keep(message, writer.copy(start));
   }
 
@@ -85,10 +90,17 @@ export class JsonPushEncoder {
   }
 
   private freshStart(message: Delivery): string {
+    const { pointer, expiresAtMs } = message;
+    const expires = expiresAtMs === undefined ? "" : `"expires_at":${expiresAtMs},`;
+    const body =
+      pointer === undefined
+        ? `"data_base64":"${base64(message.body)}"`
+        : `"pointer":${JSON.stringify(pointerView(pointer))}`;
     const start =
       `{"subject":${JSON.stringify(message.subject)},"sequence":${message.sequence},` +
-      `"timestamp":${message.timestampMs},"headers":${JSON.stringify(message.headers)},"size":${message.body.length},` +
-      `"sha256":"${hex(message.sha256)}","data_base64":"${base64(message.body)}","deliveries":`;
+      `"timestamp":${message.timestampMs},"headers":${JSON.stringify(message.headers)},` +
+      `"size":${pointer === undefined ? message.body.length : pointer.size},` +
+      `"sha256":"${hex(message.sha256)}",${expires}${body},"deliveries":`;
     if (this.recent.wanted(message, start.length)) this.recent.keep(message, start);
     return start;
   }

@@ -17,13 +17,15 @@ interface Slot<Encoded> {
 
 /**
  * Encoded messages by subject and sequence: messages never change, so nothing ever has to be dropped. One instance
- * serves one broker (two would have the same subjects and sequences for other messages).
+ * serves one broker (two would have the same subjects and sequences for other messages). Kept are messages with their
+ * bodies as they were published: a pointer expires, and a body with a coding may come decoded to another subscriber.
  */
 export class RecentEncodings<Encoded extends { readonly length: number }> {
   private readonly slots = new Array<Slot<Encoded> | undefined>(slotsCount);
 
   /** The encoding kept for a message, if there is one. */
   find(message: Delivery): Encoded | undefined {
+    if (!isPlain(message)) return undefined;
     const slot = this.slots[message.sequence % slotsCount];
     return slot !== undefined && isOf(slot, message) ? slot.encoded : undefined;
   }
@@ -33,7 +35,7 @@ export class RecentEncodings<Encoded extends { readonly length: number }> {
    * that a lone subscriber pays for no copy.
    */
   wanted(message: Delivery, length: number): boolean {
-    if (length > encodedLengthMax) return false;
+    if (length > encodedLengthMax || !isPlain(message)) return false;
     const at = message.sequence % slotsCount;
     const slot = this.slots[at];
     if (slot !== undefined && isOf(slot, message)) return true;
@@ -51,3 +53,7 @@ export class RecentEncodings<Encoded extends { readonly length: number }> {
 
 const isOf = (slot: Slot<unknown>, message: Delivery): boolean =>
   slot.sequence === message.sequence && slot.subject === message.subject && slot.timestampMs === message.timestampMs;
+
+/** A decoded body comes without the header, and is the same for all who get it decoded. */
+const isPlain = (message: Delivery): boolean =>
+  message.pointer === undefined && message.headers["content-encoding"] === undefined;

@@ -11,21 +11,19 @@ import type {
   Envelope,
   PublishOutcome,
   Receipt,
+  Receipts,
+  ScheduledReceipt,
   SubjectDetails,
   SubjectSummary,
 } from "../core/message.ts";
+import { isScheduled } from "../core/message.ts";
+import { asBuffer, base64, hex } from "./bytes.ts";
+import { pointerView } from "./pointer.ts";
+
+export { base64, hex } from "./bytes.ts";
 
 /** A map that is ready for JSON or msgpack. */
 export type View = Record<string, unknown>;
-
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-/** Lower-case hex of a checksum. */
-export const hex = (bytes: Uint8Array): string => asBuffer(bytes).toString("hex");
-
-/** Standard base64 with padding. */
-export const base64 = (bytes: Uint8Array): string => asBuffer(bytes).toString("base64");
 
 /** How a message is shown. */
 export interface MessageViewOptions {
@@ -35,18 +33,20 @@ export interface MessageViewOptions {
   readonly deliveries?: boolean;
 }
 
-/** A message with its body. */
+/** A message with its body, or with the pointer to it. */
 export const messageView = (delivery: Delivery, options: MessageViewOptions): View => {
-  const { body } = delivery;
+  const { body, pointer } = delivery;
   const view: View = {
     subject: delivery.subject,
     sequence: delivery.sequence,
     timestamp: delivery.timestampMs,
     headers: delivery.headers,
-    size: body.length,
+    size: pointer === undefined ? body.length : pointer.size,
     sha256: hex(delivery.sha256),
   };
-  if (options.binary) view["data"] = body;
+  if (delivery.expiresAtMs !== undefined) view["expires_at"] = delivery.expiresAtMs;
+  if (pointer !== undefined) view["pointer"] = pointerView(pointer);
+  else if (options.binary) view["data"] = body;
   // Buffer's decoder keeps a BOM, a TextDecoder would not: the text must be the body byte for byte.
   else if (isUtf8(body)) view["data"] = asBuffer(body).toString("utf8");
   else view["data_base64"] = base64(body);
@@ -62,6 +62,7 @@ export const envelopeView = (envelope: Envelope): View => ({
   headers: envelope.headers,
   size: envelope.body.length,
   sha256: hex(envelope.body.sha256),
+  ...(envelope.expiresAtMs === undefined ? {} : { expires_at: envelope.expiresAtMs }),
 });
 
 /** The state of a consumer. */
@@ -75,6 +76,7 @@ export const consumerView = (state: ConsumerState): View => ({
   ack_pending: state.ackPending,
   redelivered: state.redelivered,
   created_at: state.createdAtMs,
+  ...(state.deadLetter === undefined ? {} : { dead_letter: state.deadLetter }),
 });
 
 /** A row of the subject listing. */
@@ -99,12 +101,30 @@ export const subjectDetailsView = (details: SubjectDetails, epoch: string): View
   consumers: details.consumers,
 });
 
-/** The answer to a publish. */
-export const receiptView = (receipt: Receipt): View => ({
-  subject: receipt.subject,
-  sequence: receipt.sequence,
-  timestamp: receipt.timestampMs,
-  duplicate: receipt.duplicate,
+/** The answer to a publish, committed or scheduled. */
+export const receiptView = (receipt: Receipt | ScheduledReceipt): View =>
+  isScheduled(receipt)
+    ? {
+        subject: receipt.subject,
+        scheduled_id: receipt.scheduleId,
+        deliver_at: receipt.dueAtMs,
+        duplicate: receipt.duplicate,
+      }
+    : {
+        subject: receipt.subject,
+        sequence: receipt.sequence,
+        timestamp: receipt.timestampMs,
+        duplicate: receipt.duplicate,
+      };
+
+/** Who has acknowledged a message and who has not. */
+export const receiptsView = (receipts: Receipts): View => ({
+  subject: receipts.subject,
+  sequence: receipts.sequence,
+  released: receipts.released,
+  recipients_total: receipts.recipientsTotal,
+  acked: receipts.acked,
+  recipients: receipts.recipients.map(({ name, status }) => ({ name, status })),
 });
 
 /** An error inside an answer; its cause stays in the server. */

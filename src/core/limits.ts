@@ -70,6 +70,8 @@ export const ackWaitMsMax = 24 * 60 * 60 * 1000;
 export const policiesMax = 1000;
 /** Named recipients of one policy. */
 export const recipientsMax = 100;
+/** Longest time to live of a message: a hundred years; its end stays an exact integer. */
+export const ttlMsMax = 100 * 366 * 24 * 60 * 60 * 1000;
 /** Longest delay of a publish: a year. */
 export const delayMsMax = 366 * 24 * 60 * 60 * 1000;
 /** What a nack says of its reason, in UTF-8 bytes. */

@@ -6,16 +6,21 @@
 import { describe, test } from "bun:test";
 import { ackAllCases } from "./cases/ack-all.ts";
 import { commitCases } from "./cases/commit.ts";
+import { compactionCases } from "./cases/compaction.ts";
 import { consumerCases } from "./cases/consumers.ts";
 import { deadCases } from "./cases/dead.ts";
+import { deadLetterCases } from "./cases/dead-letters.ts";
+import { delayedCases } from "./cases/delayed.ts";
 import { explicitCases } from "./cases/explicit.ts";
 import { explicitTimeCases } from "./cases/explicit-time.ts";
 import type { Cases, MetadataHarness } from "./cases/kit.ts";
+import { goneCases } from "./cases/gone.ts";
 import { listingCases } from "./cases/listing.ts";
 import { modelCases } from "./cases/model.ts";
 import { purgeCases } from "./cases/purge.ts";
 import { rangeCases } from "./cases/range.ts";
 import { retentionCases } from "./cases/retention.ts";
+import { ttlCases } from "./cases/ttl.ts";
 
 export type { MetadataHarness } from "./cases/kit.ts";
 
@@ -75,7 +80,12 @@ export const metadataCases = (
     describe("ack: explicit", () => explicitCases(cases));
     describe("ack: explicit, over time", () => explicitTimeCases(cases));
     describe("retention", () => retentionCases(cases));
+    describe("time to live", () => ttlCases(cases));
+    describe("gone from the middle", () => goneCases(cases));
     describe("dead objects", () => deadCases(cases));
+    describe("delayed messages", () => delayedCases(cases));
+    describe("dead letters", () => deadLetterCases(cases));
+    describe("compaction", () => compactionCases(cases));
     describe("against a model", () => modelCases(cases));
   });
 };

@@ -328,9 +328,13 @@ export interface MetadataStore {
    * Lets every stored message that points at `from` (object and offset) point at `to` instead, which holds the same
    * bytes; at most 10,000 at once, one transaction. A source with nothing left in it is dead then, and so is a target
    * that nothing came to point into (its messages were deleted meanwhile). Answers how many messages were moved.
-   * `to.object` that is being deleted (see `takeDead`) moves nothing.
+   * `to.object` that is being deleted (see `takeDead`) moves nothing. `lingerMs` (default 0): to `takeDead` such a source
+   * is as if its end had come so much later, because pointers into it are still about.
    */
-  moveBodies(moves: readonly { readonly from: BodyRef; readonly to: BodyRef }[]): Promise<number>;
+  moveBodies(
+    moves: readonly { readonly from: BodyRef; readonly to: BodyRef }[],
+    lingerMs?: number,
+  ): Promise<number>;
 
   /**
    * Sets the policy of a filter; it holds for what is stored already, too: age at once, messages and bytes at the next
@@ -383,6 +387,28 @@ export interface MetadataStore {
 
   /** For each object of the body store, whether any stored message points into it. At most 10,000 at once. */
   referenced(objects: readonly string[]): Promise<readonly boolean[]>;
+
+  /**
+   * Delayed messages that wait, in an order of the store's own, strictly after one of them; for the doctor. Undefined
+   * for a store that cannot tell.
+   */
+  delayed?(
+    after: string | undefined,
+    limit: number,
+  ): Promise<
+    readonly {
+      readonly scheduleId: string;
+      readonly subject: Subject;
+      readonly dueAtMs: number;
+      readonly body: BodyRef;
+    }[]
+  >;
+
+  /**
+   * What does not agree among the sums and marks that the store keeps beside its messages, a sentence each; for the
+   * doctor, as it may read everything. Undefined for a store that cannot tell.
+   */
+  audit?(): Promise<readonly string[]>;
 
   /** Resolves when the store answers; rejects with the reason when it does not. */
   ready(): Promise<void>;

@@ -4,6 +4,9 @@
  * @module
  */
 import { describe, setDefaultTimeout } from "bun:test";
+import { defineAcknowledgements } from "./http/acknowledgements.ts";
+import { defineCodings } from "./http/codings.ts";
+import { defineDeadLetters } from "./http/dead-letters.ts";
 import { defineErrors } from "./http/errors.ts";
 import { defineEvents } from "./http/events.ts";
 import { defineBodyLimit, defineLifecycle, defineOrigins } from "./http/limits.ts";
@@ -11,7 +14,9 @@ import { defineListings } from "./http/listing.ts";
 import { defineMessage } from "./http/message.ts";
 import { defineInfoPages } from "./http/pages.ts";
 import { definePaths } from "./http/paths.ts";
+import { definePointers } from "./http/pointers.ts";
 import { defineReading } from "./http/reading.ts";
+import { defineTiming } from "./http/timing.ts";
 import { useTestServer } from "./server.ts";
 
 setDefaultTimeout(30_000);
@@ -27,6 +32,11 @@ describe("HTTP", () => {
   defineLifecycle(server);
   defineInfoPages(server);
   defineEvents(server);
+  defineCodings(server);
+  defineTiming(server);
+  defineAcknowledgements(server);
+  defineDeadLetters(server);
+  definePointers(server);
 });
 
 describe("HTTP with a 1 MiB limit", () => {

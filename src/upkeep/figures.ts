@@ -17,11 +17,22 @@ export interface SweepFigures {
   readonly orphans: number;
   /** Bytes of these objects. */
   readonly orphanBytes: number;
+  /** Objects whose bodies were copied together with others; what is left of them is deleted later. */
+  readonly rewritten: number;
+  /** Messages whose bodies were copied. */
+  readonly moved: number;
+  /** Bytes of the copies. */
+  readonly movedBytes: number;
+  /** Bodies that are not what was written, and so stay where they are. */
+  readonly damaged: number;
 }
 
 /** Nothing done. */
-export const noFigures: SweepFigures = { expired: 0, objects: 0, bytes: 0, left: 0, orphans: 0, orphanBytes: 0 };
+export const noFigures: SweepFigures = {
+  ...{ expired: 0, objects: 0, bytes: 0, left: 0, orphans: 0, orphanBytes: 0 },
+  ...{ rewritten: 0, moved: 0, movedBytes: 0, damaged: 0 },
+};
 
 /** Whether something was done. */
-export const hasWork = ({ expired, objects, left, orphans }: SweepFigures): boolean =>
-  expired + objects + left + orphans > 0;
+export const hasWork = ({ expired, objects, left, orphans, moved, damaged }: SweepFigures): boolean =>
+  expired + objects + left + orphans + moved + damaged > 0;

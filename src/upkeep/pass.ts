@@ -6,6 +6,7 @@
  */
 import type { BodyStore } from "../bodies/contract.ts";
 import type { MetadataStore } from "../metadata/contract.ts";
+import { type CompactionChoice, type CompactionMemory, type CompactionStores, compact, type DamagedBody } from "./compaction.ts";
 import { noFigures, type SweepFigures } from "./figures.ts";
 import { findOrphans } from "./orphans.ts";
 import type { RemovedObjects } from "./removed.ts";
@@ -21,8 +22,9 @@ const leaseMs = { min: 1000, max: 60_000 } as const;
 
 /** What upkeep asks of the stores. */
 export interface SweepStores {
-  readonly metadata: Pick<MetadataStore, "expire" | "takeDead" | "forgetDead" | "condemn" | "referenced">;
-  readonly bodies: Pick<BodyStore, "list" | "remove" | "size">;
+  readonly metadata: Pick<MetadataStore, "expire" | "takeDead" | "forgetDead" | "condemn" | "referenced"> &
+    CompactionStores["metadata"];
+  readonly bodies: Pick<BodyStore, "list" | "remove" | "size"> & CompactionStores["bodies"];
 }
 
 /** How a pass goes. */
@@ -36,6 +38,9 @@ export interface PassOptions {
   readonly removed: RemovedObjects;
   /** Also look through the whole body store for objects that nobody knows of. */
   readonly orphans: boolean;
+  /** Which objects are rewritten; left out: none. */
+  readonly compaction?: (CompactionChoice & { readonly memory: CompactionMemory }) | undefined;
+  readonly onDamaged?: ((body: DamagedBody) => void) | undefined;
   /** Unix milliseconds. */
   readonly clock: () => number;
   /** Called between the steps; what is waited for here is what makes a pass gentle. */
@@ -51,6 +56,7 @@ export const runPass = async (stores: SweepStores, options: PassOptions): Promis
   await pass.expire();
   // Before the objects are deleted, so that old orphans need not wait for another pass when the grace is short.
   if (options.orphans) await pass.condemnOrphans();
+  await pass.compact();
   await pass.deleteDead();
   await pass.forgetRemoved();
   return pass.figures;
@@ -90,6 +96,25 @@ class Pass {
       });
       if (this.#isOver()) return;
     }
+  }
+
+  async compact(): Promise<void> {
+    const { compaction, graceMs, onDamaged, signal } = this.#options;
+    if (compaction === undefined || this.#isOver()) return;
+    await compact(this.#stores, compaction.memory, {
+      ...compaction,
+      // A publish that has written into an object may not have committed yet.
+      minAgeMs: graceMs,
+      signal,
+      onDamaged,
+      onStep: ({ rewritten, moved, movedBytes, damaged }) =>
+        this.#did({
+          rewritten: this.figures.rewritten + rewritten,
+          moved: this.figures.moved + moved,
+          movedBytes: this.figures.movedBytes + movedBytes,
+          damaged: this.figures.damaged + damaged,
+        }),
+    });
   }
 
   async deleteDead(): Promise<void> {

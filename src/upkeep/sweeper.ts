@@ -3,6 +3,7 @@
  * Several nodes may do this over the same stores: each object that has to go is handed to one of them at a time.
  * @module
  */
+import { type CompactionChoice, CompactionMemory, type DamagedBody } from "./compaction.ts";
 import { hasWork, type SweepFigures } from "./figures.ts";
 import { runPass, type SweepStores } from "./pass.ts";
 import { RemovedObjects } from "./removed.ts";
@@ -25,6 +26,8 @@ export interface SweeperOptions {
   readonly lingerMs: number;
   /** Between two looks through the whole body store, in milliseconds. */
   readonly orphansMs: number;
+  /** Which objects are rewritten. */
+  readonly compaction: CompactionChoice;
   /** Unix milliseconds. */
   readonly clock: () => number;
   /** Monotonic milliseconds. */
@@ -35,6 +38,8 @@ export interface SweeperOptions {
   readonly pause: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Told of every pass that did something. */
   readonly onPass: (figures: SweepFigures, tookMs: number) => void;
+  /** Told of every stored body that is not what was written, once. */
+  readonly onDamaged: (body: DamagedBody) => void;
   /** Told of every pass that failed; it is tried again. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -44,6 +49,7 @@ export class Sweeper {
   readonly #options: SweeperOptions;
   readonly #stopping = new AbortController();
   readonly #removed: RemovedObjects;
+  readonly #memory = new CompactionMemory();
   #running: Promise<void> | undefined;
   #orphansDueMs: number;
 
@@ -78,7 +84,7 @@ export class Sweeper {
 
   /** Whether all went well. */
   async #pass(): Promise<boolean> {
-    const { stores, graceMs, clock, elapsedMs, orphansMs, onPass, onFailure } = this.#options;
+    const { stores, graceMs, clock, elapsedMs, orphansMs, onPass, onDamaged, onFailure } = this.#options;
     const { signal } = this.#stopping;
     const startMs = elapsedMs();
     const orphans = startMs >= this.#orphansDueMs;
@@ -88,7 +94,9 @@ export class Sweeper {
     };
     try {
       const rest = this.#rester();
-      await runPass(stores, { graceMs, removed: this.#removed, orphans, clock, signal, rest, onProgress });
+      const compaction = { ...this.#options.compaction, memory: this.#memory };
+      const removed = this.#removed;
+      await runPass(stores, { graceMs, removed, orphans, compaction, clock, signal, rest, onProgress, onDamaged });
       if (orphans) this.#orphansDueMs = elapsedMs() + orphansMs;
       return figures === undefined || figures.left === 0;
     } catch (error) {

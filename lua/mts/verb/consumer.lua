@@ -1,7 +1,8 @@
 --- The state of one consumer. Takes `{subject, name}`, answers a state or null. A write, as what has used up its
--- deliveries is settled by looking at it.
+-- deliveries is given up by looking at it.
 
 local consumers = require("mts.consumers")
+local giving_up = require("mts.giving_up")
 local retention = require("mts.retention")
 
 local M = {}
@@ -9,7 +10,7 @@ local M = {}
 function M.run(context, request)
     retention.cut_expired(context, request[1])
     local consumer = consumers.find(request[1], request[2])
-    return consumer == nil and box.NULL or consumers.state(consumer, context.now_ms)
+    return consumer == nil and box.NULL or giving_up.state(context, consumer)
 end
 
 return M

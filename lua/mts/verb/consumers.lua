@@ -1,7 +1,8 @@
 --- The states of all consumers of a subject, in byte order of their names. Takes `{subject}`. A write, as what has used
--- up its deliveries is settled by looking at it.
+-- up its deliveries is given up by looking at it.
 
 local consumers = require("mts.consumers")
+local giving_up = require("mts.giving_up")
 local retention = require("mts.retention")
 
 local M = {}
@@ -9,8 +10,9 @@ local M = {}
 function M.run(context, request)
     retention.cut_expired(context, request[1])
     local states = {}
-    for _, consumer in ipairs(consumers.list(request[1])) do
-        states[#states + 1] = consumers.state(consumer, context.now_ms)
+    for _, listed in ipairs(consumers.list(request[1])) do
+        -- As it is now: what one gives up may release messages that others hold.
+        states[#states + 1] = giving_up.state(context, consumers.find(request[1], listed.name))
     end
     return states
 end

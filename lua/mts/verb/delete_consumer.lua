@@ -2,6 +2,7 @@
 
 local consumers = require("mts.consumers")
 local feed = require("mts.feed")
+local giving_up = require("mts.giving_up")
 local retention = require("mts.retention")
 
 local M = {}
@@ -10,7 +11,7 @@ function M.run(context, request)
     retention.cut_expired(context, request[1])
     local consumer = consumers.find(request[1], request[2])
     if consumer == nil then return box.NULL end
-    local state = consumers.state(consumer, context.now_ms)
+    local state = giving_up.state(context, consumer)
     consumers.remove(consumer)
     context.changes[#context.changes + 1] = { feed.consumer, consumer.subject, consumer.name, true }
     return state

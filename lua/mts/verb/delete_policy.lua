@@ -7,7 +7,7 @@ local M = {}
 
 function M.run(_, request)
     local found = policies.remove(request[1])
-    return found == nil and box.NULL or found
+    return found == nil and box.NULL or policies.told(found)
 end
 
 return M

@@ -1,6 +1,10 @@
---- Deletes what policies no longer keep, in the subjects after a name. Takes `{after, limit}`; looks at no more than
--- `limit` subjects. Answers `{messages deleted, name to go on after or null}`.
+--- Deletes what policies and times to live no longer keep, in the subjects after a name, settles what has used up its
+-- deliveries, and releases what all recipients have acknowledged. Takes `{after, limit}`; looks at no more than `limit`
+-- subjects. Answers `{messages deleted, name to go on after or null}`.
 
+local acked = require("mts.acked")
+local expiring = require("mts.expiring")
+local giving_up = require("mts.giving_up")
 local number = require("mts.number")
 local policies = require("mts.policies")
 local retention = require("mts.retention")
@@ -8,16 +12,35 @@ local store = require("mts.store")
 
 local M = {}
 
+--- Messages deleted in one call after which no other subject is begun, so that nobody else waits for long.
+local expired_enough = 20000
+
+--- Whether there is anything that could be to do.
+local function is_idle()
+    return policies.is_empty() and expiring.is_empty() and box.space.mts_pending:len() == 0
+end
+
+local function sweep(context, row)
+    local name = row[2]
+    local subject, policy = store.subject_of(row), policies.of(name)
+    local expired = retention.remove_expired(context, subject)
+    giving_up.sweep(context, name)
+    if policy == nil then return expired end
+    -- A dead letter may have gone to the subject itself, and whatever it settled is saved.
+    subject = store.subject_by_id(subject.id)
+    return expired + acked.release_all(context, subject) + retention.trim(context, subject, policy)
+end
+
 function M.run(context, request)
     local after, limit = request[1], number.uint(request[2], "limit")
-    if policies.is_empty() or limit == 0 then return { 0, box.NULL } end
+    if limit == 0 or is_idle() then return { 0, box.NULL } end
     local rows = box.space.mts_subjects.index.name:select({ after }, { iterator = "GT", limit = limit + 1 })
     local expired = 0
     for place = 1, math.min(#rows, limit) do
-        local policy = policies.of(rows[place][2])
-        if policy ~= nil then expired = expired + retention.trim(context, store.subject_of(rows[place]), policy) end
+        expired = expired + sweep(context, rows[place])
+        if place < #rows and (place == limit or expired >= expired_enough) then return { expired, rows[place][2] } end
     end
-    return { expired, #rows > limit and rows[limit][2] or box.NULL }
+    return { expired, box.NULL }
 end
 
 return M

@@ -16,7 +16,8 @@ local function complete(name, sequence, length, digest)
     if row == nil or row[field.length] ~= nil then return 0 end
     store.replace_message(subject.id, sequence, tonumber(row[field.timestamp]), tonumber(row[field.object_id]),
         tonumber(row[field.bytes_through]), tonumber(row[field.offset]), length, digest,
-        store.flat_headers(row[field.headers]))
+        store.flat_headers(row[field.headers]), store.optional(row[field.expires_at]),
+        store.optional(row[field.stored_length]))
     store.insert("mts_measured", { subject.id, sequence, length })
     store.update("mts_subjects", subject.id, { { "+", 7, length } })
     return 1

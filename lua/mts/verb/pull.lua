@@ -2,40 +2,61 @@
 -- settles them (`auto_ack`). Takes `{subject, consumer, limit, body_bytes_max, auto_ack, create}`; see `mts.delivery`
 -- for the answer.
 
+local acked = require("mts.acked")
 local store = require("mts.store")
 local errors = require("mts.errors")
 local number = require("mts.number")
 local consumers = require("mts.consumers")
 local leases = require("mts.leases")
 local delivery = require("mts.delivery")
+local giving_up = require("mts.giving_up")
 local retention = require("mts.retention")
 
 local M = {}
 
+--- Applies a plan; answers what is settled by it, as `mts.acked` takes it.
 local function apply_all(consumer, plan, auto_ack)
     local newest = plan.rows[#plan.rows]
     local last = newest and tonumber(newest[store.message.sequence]) or 0
     consumer.delivered_through = math.max(consumer.delivered_through, last)
-    if auto_ack then consumer.acked_through = math.max(consumer.acked_through, last) end
+    local before = consumer.acked_through
+    if not auto_ack or last <= before then return {} end
+    leases.note_acked(consumer, last)
+    consumer.acked_through = last
+    return { { before + 1, last } }
 end
 
 local function apply_explicit(consumer, plan, auto_ack, now_ms)
     local due_at = now_ms + consumer.ack_wait_ms
-    local last
+    local last, settled = nil, {}
     for place, row in ipairs(plan.rows) do
         local sequence = tonumber(row[store.message.sequence])
         if place <= plan.again then
             if auto_ack then
                 leases.settle(consumer, sequence)
+                settled[#settled + 1] = sequence
             else
                 leases.postpone(consumer, sequence, plan.deliveries[place], due_at)
             end
         else
             last = sequence
-            if not auto_ack then leases.lease(consumer, sequence, due_at) end
+            if auto_ack then
+                leases.note_acked(consumer, sequence)
+                settled[#settled + 1] = sequence
+            else
+                leases.lease(consumer, sequence, due_at)
+            end
         end
     end
     if last then leases.advance(consumer, last) end
+    return settled
+end
+
+--- Releases what is settled; answers the whole answer when something of it went, as its rows cannot be read again then.
+local function release(context, consumer, settled, outcome, plan)
+    if #settled == 0 or acked.policy(consumer.subject) == nil then return nil end
+    local answer = delivery.answer(outcome, plan.deliveries, plan.rows)
+    return acked.release(context, consumer.subject, settled) > 0 and answer or nil
 end
 
 function M.run(context, request)
@@ -46,18 +67,17 @@ function M.run(context, request)
         if not request[6] then errors.raise("consumer_not_found", "the consumer is not there (any more)") end
         consumer = consumers.make(request[1], request[2], consumers.defaults, now_ms)
     end
-    leases.settle_exhausted(consumer, now_ms)
+    consumers.sign(consumer, now_ms)
+    local settled = giving_up.overdue(context, consumer)
     local bounds = {
         limit = number.uint(request[3], "limit"), body_bytes_max = number.uint(request[4], "body_bytes_max"),
     }
     local plan = delivery.plan(consumer, bounds, auto_ack, now_ms)
-    if consumer.ack == "all" then
-        apply_all(consumer, plan, auto_ack)
-    else
-        apply_explicit(consumer, plan, auto_ack, now_ms)
-    end
+    local apply = consumer.ack == "all" and apply_all or apply_explicit
+    for _, each in ipairs(apply(consumer, plan, auto_ack, now_ms)) do settled[#settled + 1] = each end
     consumers.save(consumer)
-    return delivery.outcome(consumer, plan, auto_ack, now_ms)
+    local outcome = delivery.outcome(consumer, plan, auto_ack, now_ms)
+    return outcome, release(context, consumer, settled, outcome, plan)
 end
 
 --- The outcome that is remembered for a repeated call has no rows; they are read again.

@@ -12,7 +12,7 @@ function M.run(request)
     local subject = retention.subject(request[1], clock.now_ms())
     if subject == nil then return box.NULL end
     return {
-        subject.name, subject.first, subject.last, subject.last - subject.first + 1, store.stored_bytes(subject),
+        subject.name, subject.first, subject.last, store.stored_messages(subject), store.stored_bytes(subject),
         subject.created_at, subject.published_at, consumers.count(subject.name),
     }
 end

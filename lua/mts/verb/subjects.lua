@@ -32,7 +32,7 @@ local function append(found, subject)
     found[#found + 1] = subject.name
     found[#found + 1] = subject.first
     found[#found + 1] = subject.last
-    found[#found + 1] = subject.last - subject.first + 1
+    found[#found + 1] = store.stored_messages(subject)
     found[#found + 1] = store.stored_bytes(subject)
 end
 

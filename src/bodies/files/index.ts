@@ -5,13 +5,16 @@
  * ```
  * s/<4>/<13>          segments, `s/0mh8/x3k2pq7d1v0aa`
  * o/<4>/<2>/<11>      large bodies
+ * u/<2>/<…>           bodies that publishers put by themselves, see `../uploads.ts`
  * tmp/<17>            large bodies that are not whole yet
+ * address-secret      what addresses are signed with
  * ```
  * @module
  */
 import { join } from "node:path";
 import { chunksOf } from "../chunks.ts";
 import type { BodyStore } from "../contract.ts";
+import { Addresses } from "./addresses.ts";
 import { DiskTurns } from "./disk-turns.ts";
 import { closedError, writing } from "./faults.ts";
 import { Folders } from "./folders.ts";
@@ -37,6 +40,8 @@ export interface FileBodiesOptions {
   readonly segmentBytesMax?: number;
   /** At least 12 characters of `0-9a-z`, never the same twice, in order of time. */
   readonly randomId?: () => string;
+  /** Unix milliseconds, for the addresses. */
+  readonly nowMs?: () => number;
 }
 
 /**
@@ -45,6 +50,7 @@ export interface FileBodiesOptions {
  */
 export const openFileBodies = async (options: FileBodiesOptions): Promise<BodyStore> => {
   const { path, io = nodeFileIo, segmentBytesMax = segmentBytesMaxDefault, randomId: newId = sortableId } = options;
+  const { nowMs = Date.now } = options;
   const folders = new Folders(io, path);
   await writing(folders.makeRoot());
   await writing(folders.make(partFolder));
@@ -56,6 +62,9 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
   const handles = new ReadHandles(io, path);
   const reader = new BodyReader(io, handles);
   const remover = new ObjectRemover({ io, path, segments, handles, turns });
+  const size: BodyStore["size"] = (object) => sizeOf(path, object);
+  const stream: BodyStore["stream"] = (ref, range) => reader.stream(ref, range);
+  const addresses = new Addresses({ path, objects, store: { size, stream }, nowMs });
   let closed = false;
 
   return {
@@ -65,13 +74,22 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
       if (closed) throw closedError();
       return reader.read(refs);
     },
-    stream: (ref, range) => reader.stream(ref, range),
-    size: (object) => sizeOf(path, object),
+    stream,
+    size,
     list: () => listObjects(path),
     remove: async (objects) => {
       if (closed) throw closedError();
       return remover.remove(objects);
     },
+    seal: (objects) => segments.seal(new Set(objects)),
+    pointer: (ref, validMs) => addresses.pointer(ref, validMs),
+    openUpload: async (claim, validMs) => {
+      if (closed) throw closedError();
+      return addresses.open(claim, validMs);
+    },
+    completeUpload: (claim, key) => addresses.complete(claim, key),
+    takeUpload: (claim, key) => addresses.take(claim, key),
+    addresses,
     ready: async () => {
       if (closed) throw closedError();
       await writing(probe(io, join(path, partFolder, newId())));

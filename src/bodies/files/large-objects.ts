@@ -3,11 +3,15 @@
  * @module
  */
 import { join } from "node:path";
+import type { BodyRef } from "../../core/message.ts";
+import { untilAborted } from "../until-aborted.ts";
+import { uploadMismatch } from "../uploads.ts";
 import type { DiskTurns } from "./disk-turns.ts";
 import { closedError, writing } from "./faults.ts";
 import type { Folders } from "./folders.ts";
 import type { FileHandle, FileIo } from "./io.ts";
 import { folderOf, largeObjectName, partFolder } from "./names.ts";
+import type { PutToken } from "./tokens.ts";
 import { writeAll } from "./write-all.ts";
 
 /** Written and hashed at a time; hashing this much takes 0.6 ms, during which nothing else runs. */
@@ -19,13 +23,6 @@ const gatherBytesMax = 256 * 1024;
  * it: with 64 MiB on ext4 22 ms instead of 4. With nobody to hold back, fewer and longer steps.
  */
 const unsyncedBytesMax = { alone: 4 * 1024 * 1024, besideSmall: 1024 * 1024 } as const;
-
-/** What was stored. */
-export interface StoredObject {
-  readonly object: string;
-  readonly length: number;
-  readonly sha256: Uint8Array;
-}
 
 /** What the writer is made of. */
 export interface LargeObjectWriterParts {
@@ -40,7 +37,7 @@ export interface LargeObjectWriterParts {
 export class LargeObjectWriter {
   readonly #parts: LargeObjectWriterParts;
   readonly #io: FileIo;
-  readonly #underWay = new Set<Promise<StoredObject>>();
+  readonly #underWay = new Set<Promise<BodyRef>>();
   #closed = false;
 
   constructor(parts: LargeObjectWriterParts) {
@@ -49,9 +46,25 @@ export class LargeObjectWriter {
   }
 
   /** See `BodyStore.writeObject`. */
-  async write(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<StoredObject> {
+  write(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<BodyRef> {
+    return this.#run(chunks, signal);
+  }
+
+  /**
+   * Writes an upload under the name it was opened with, unless it is another body than was announced; again is fine.
+   * @throws StreamError `upload_mismatch`, else as `write`
+   */
+  async writeUpload(
+    wanted: PutToken,
+    chunks: AsyncIterable<Uint8Array>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    await this.#run(bounded(chunks, wanted.length), signal, wanted);
+  }
+
+  async #run(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined, wanted?: PutToken): Promise<BodyRef> {
     if (this.#closed) throw closedError();
-    const task = this.#parts.turns.large(() => this.#write(chunks, signal));
+    const task = this.#parts.turns.large(() => this.#write(chunks, signal, wanted));
     this.#underWay.add(task);
     try {
       return await task;
@@ -66,7 +79,11 @@ export class LargeObjectWriter {
     await Promise.allSettled(this.#underWay);
   }
 
-  async #write(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<StoredObject> {
+  async #write(
+    chunks: AsyncIterable<Uint8Array>,
+    signal: AbortSignal | undefined,
+    wanted: PutToken | undefined,
+  ): Promise<BodyRef> {
     const id = this.#parts.newId();
     const part = join(this.#parts.path, partFolder, id);
     const file = await writing(this.#io.open(part, "create"));
@@ -81,18 +98,23 @@ export class LargeObjectWriter {
         await this.#io.close(file).catch(() => undefined);
       }
       signal?.throwIfAborted();
-      if (sum.length > 0) return { object: await this.#publish(id, part), length: sum.length, sha256: sum.digest() };
+      const [length, sha256] = [sum.length, sum.digest()];
+      if (wanted !== undefined) refuseAnother(wanted, length, sha256);
+      if (length > 0) {
+        const object = wanted?.object ?? largeObjectName(id);
+        await this.#publish(object, part);
+        return { object, offset: 0, length, sha256 };
+      }
+      await this.#remove(part);
+      return { object: "", offset: 0, length, sha256 };
     } catch (thrown) {
       await this.#remove(part);
       throw thrown;
     }
-    await this.#remove(part);
-    return { object: "", length: 0, sha256: sum.digest() };
   }
 
   /** Gives a whole, durable file its name. */
-  async #publish(id: string, part: string): Promise<string> {
-    const object = largeObjectName(id);
+  async #publish(object: string, part: string): Promise<void> {
     const folder = folderOf(object);
     const path = join(this.#parts.path, object);
     try {
@@ -108,7 +130,6 @@ export class LargeObjectWriter {
       await this.#remove(path);
       throw thrown;
     }
-    return object;
   }
 
   /** What cannot be removed now is removed at the next start. */
@@ -191,31 +212,17 @@ class PieceWriter {
   }
 }
 
-/** The source's chunks; an abort ends it also while the source keeps us waiting. */
-async function* untilAborted(
-  chunks: AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
-): AsyncIterable<Uint8Array> {
-  const source = chunks[Symbol.asyncIterator]();
-  try {
-    while (true) {
-      const next = await abortable(source.next(), signal);
-      if (next.done === true) return;
-      yield next.value;
-    }
-  } finally {
-    // Not awaited: a source that never answers would keep the partial file for ever.
-    source.return?.().catch(() => undefined);
+/** More than was announced need not be taken to its end. */
+async function* bounded(chunks: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw uploadMismatch(`It has more than the ${bytesMax} bytes that were announced.`);
+    yield chunk;
   }
 }
 
-/** The promise, or the reason of an abort that comes first. */
-const abortable = <T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
+const refuseAnother = (wanted: PutToken, length: number, sha256: Uint8Array): void => {
+  if (length !== wanted.length) throw uploadMismatch(`It has ${length} bytes, ${wanted.length} were announced.`);
+  if (Buffer.compare(sha256, wanted.sha256) !== 0) throw uploadMismatch("It has another SHA-256 than was announced.");
 };

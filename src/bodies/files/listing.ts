@@ -5,6 +5,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { StoredObject } from "../contract.ts";
+import { listedObject } from "../uploads.ts";
 import { isAbsent, readError } from "./faults.ts";
 import { isSafeName, objectFolders } from "./names.ts";
 
@@ -21,7 +22,7 @@ async function* listFolder(root: string, folder: string): AsyncGenerator<readonl
     if (entry.isDirectory()) yield* listFolder(root, object);
     else {
       const stats = await gone(stat(join(root, object)), undefined);
-      if (stats !== undefined) page.push({ object, bytes: stats.size, modifiedAtMs: Math.floor(stats.mtimeMs) });
+      if (stats !== undefined) page.push(listedObject(object, stats.size, Math.floor(stats.mtimeMs)));
     }
   }
   if (page.length > 0) yield page;

@@ -3,12 +3,13 @@
  * @module
  */
 import { objectNamePattern } from "../contract.ts";
+import { uploadPrefix } from "../uploads.ts";
 
 /** Folder of files that are not objects yet. */
 export const partFolder = "tmp";
 
 /** Top folders of everything that is an object. */
-export const objectFolders: readonly string[] = ["s", "o"];
+export const objectFolders: readonly string[] = ["s", "o", uploadPrefix.slice(0, -1)];
 
 /** 17 characters of 0-9a-z: milliseconds (in order until the year 5188), then 40 random bits. */
 export const sortableId = (): string => {

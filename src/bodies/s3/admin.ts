@@ -6,12 +6,13 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { Client, S3Error } from "minio";
 import type { StoredObject } from "../contract.ts";
+import { abortable } from "../until-aborted.ts";
+import { listedObject, uploadExpiresAtMs } from "../uploads.ts";
 import type { Endpoint, S3Address } from "./endpoint.ts";
 import { faultKind, S3Fault, storeError, toFault } from "./faults.ts";
 import { isOwnName, namePrefixes } from "./names.ts";
 import type { Retry } from "./retry.ts";
 import type { Credentials } from "./sigv4.ts";
-import { abortable } from "./until-aborted.ts";
 
 /** Where, as whom, and how. */
 export interface S3AdminParts {
@@ -31,6 +32,13 @@ export interface UploadedPart {
   readonly etag: string;
 }
 
+/** `minio` knows how to list parts, but tells only those who extend it. */
+class PartsClient extends Client {
+  partsOf(bucket: string, key: string, uploadId: string): ReturnType<Client["listParts"]> {
+    return this.listParts(bucket, key, uploadId);
+  }
+}
+
 const pageObjectsMax = 1000;
 /** The answers that `minio` drops without reading them, which would leave their connections open. */
 const unreadStatuses: ReadonlySet<number | undefined> = new Set([408, 429, 499, 500, 502, 503, 504, 520]);
@@ -38,7 +46,7 @@ const unreadStatuses: ReadonlySet<number | undefined> = new Set([408, 429, 499, 
 /** See the module. All of its requests are retried. */
 export class S3Admin {
   readonly #parts: S3AdminParts;
-  readonly #client: Client;
+  readonly #client: PartsClient;
   readonly #agent: http.Agent;
   readonly #bucket: string;
 
@@ -47,7 +55,7 @@ export class S3Admin {
     this.#parts = parts;
     this.#bucket = address.bucket;
     this.#agent = new (address.tls ? https : http).Agent({ keepAlive: true });
-    this.#client = new Client({
+    this.#client = new PartsClient({
       endPoint: address.host,
       port: address.port,
       useSSL: address.tls,
@@ -114,8 +122,28 @@ export class S3Admin {
     }
   }
 
-  /** Removes uploads that began before this time, which is Unix milliseconds: their processes are long dead. */
-  async abortUploadsBefore(startedBeforeMs: number, signal: AbortSignal): Promise<void> {
+  /** The id of the upload that began last under this key, or undefined when none is unfinished. */
+  async uploadIdOf(object: string): Promise<string | undefined> {
+    const key = this.#parts.endpoint.keyOf(object);
+    const list = () => this.#client.listIncompleteUploadsQuery(this.#bucket, key, "", "", "");
+    const { uploads } = await this.#call("GET ?uploads", list);
+    const begun = uploads.filter((upload) => upload.key === key);
+    return begun.toSorted((a, b) => b.initiated.getTime() - a.initiated.getTime())[0]?.uploadId;
+  }
+
+  /** The parts of an upload that have arrived. */
+  async partsOf(object: string, uploadId: string): Promise<readonly (UploadedPart & { readonly bytes: number })[]> {
+    const key = this.#parts.endpoint.keyOf(object);
+    const parts = await this.#call(`GET ${object}?uploadId`, () => this.#client.partsOf(this.#bucket, key, uploadId));
+    return parts.map(({ part, etag, size }) => ({ part, etag, bytes: size }));
+  }
+
+  /**
+   * Removes uploads that nobody finishes any more: those that began before `startedBeforeMs`, whose processes are long
+   * dead, and those of publishers that have expired at `nowMs`, both Unix milliseconds. MinIO lists an upload only to
+   * who asks for its whole key, but removes them by itself after a day.
+   */
+  async abortUploads(startedBeforeMs: number, nowMs: number, signal: AbortSignal): Promise<void> {
     for (const prefix of namePrefixes) {
       const front = this.#parts.endpoint.keyOf(prefix);
       let [key, id] = ["", ""];
@@ -125,7 +153,9 @@ export class S3Admin {
         const page = await this.#call("GET ?uploads", next, signal);
         for (const upload of page.uploads) {
           const object = prefix + upload.key.slice(front.length);
-          if (upload.initiated.getTime() < startedBeforeMs && isOwnName(object)) {
+          const isOver =
+            upload.initiated.getTime() < startedBeforeMs || (uploadExpiresAtMs(object) ?? Number.MAX_VALUE) < nowMs;
+          if (isOver && isOwnName(object)) {
             await this.abortUpload(object, upload.uploadId);
           }
         }
@@ -151,7 +181,7 @@ export class S3Admin {
         for (const { name, size, lastModified } of page.objects) {
           if (name === undefined) continue;
           const object = prefix + name.slice(front.length);
-          if (isOwnName(object)) objects.push({ object, bytes: size, modifiedAtMs: lastModified.getTime() });
+          if (isOwnName(object)) objects.push(listedObject(object, size, lastModified.getTime()));
         }
         if (objects.length > 0) yield objects;
         token = page.isTruncated ? page.nextContinuationToken : "";

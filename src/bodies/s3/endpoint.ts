@@ -17,6 +17,15 @@ export interface S3Address {
   readonly prefix: string;
   /** Connects here and not to what the name resolves to, e.g. a private endpoint; requests still name `host`. */
   readonly connectHost?: string | undefined;
+  /** Where clients reach the same server, for the addresses that are signed for them; as this one does, when left out. */
+  readonly publicAddress?: PublicAddress | undefined;
+}
+
+/** The server as clients name it: without the bucket, like `S3Address.host`. */
+export interface PublicAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
 }
 
 /** What a prefix may look like: nothing that would have to be encoded, or that a URL resolves. */
@@ -37,19 +46,24 @@ export class Endpoint {
   readonly host: string;
   /** The name a certificate must be for, or undefined without TLS. */
   readonly serverName: string | undefined;
+  /** The same of requests that clients send. */
+  readonly publicHost: string;
   readonly #origin: string;
+  readonly #publicOrigin: string;
   readonly #bucketPath: string;
   readonly #prefix: string;
 
-  constructor({ host, port, tls, bucket, addressing, prefix, connectHost }: S3Address) {
+  constructor({ host, port, tls, bucket, addressing, prefix, connectHost, publicAddress }: S3Address) {
     assert(bucketPattern.test(bucket), "the bucket's name is checked with the configuration");
     assert(prefixPattern.test(prefix), "the prefix is checked with the configuration");
     const name = addressing === "virtual" ? `${bucket}.${host}` : host;
-    // The port of the protocol is left out by every HTTP client, so it must be left out where it is signed too.
-    const portPart = port === (tls ? 443 : 80) ? "" : `:${port}`;
-    this.host = `${bracketed(name)}${portPart}`;
+    this.host = authority(name, port, tls);
     this.serverName = tls ? name : undefined;
-    this.#origin = `${tls ? "https" : "http"}://${bracketed(connectHost ?? name)}${portPart}`;
+    this.#origin = `${schemeOf(tls)}://${authority(connectHost ?? name, port, tls)}`;
+    const known = publicAddress ?? { host, port, tls };
+    const publicName = addressing === "virtual" ? `${bucket}.${known.host}` : known.host;
+    this.publicHost = authority(publicName, known.port, known.tls);
+    this.#publicOrigin = `${schemeOf(known.tls)}://${this.publicHost}`;
     this.#bucketPath = addressing === "virtual" ? "/" : `/${bucket}/`;
     this.#prefix = prefix;
   }
@@ -57,6 +71,16 @@ export class Endpoint {
   /** The key of an object. */
   keyOf(object: string): string {
     return this.#prefix + object;
+  }
+
+  /** The object with this key, or undefined when it is none of this store. */
+  objectOf(key: string): string | undefined {
+    return key.startsWith(this.#prefix) ? key.slice(this.#prefix.length) : undefined;
+  }
+
+  /** Where clients find what has this path and query. */
+  publicUrl(path: string, query: string): string {
+    return `${this.#publicOrigin}${path}?${query}`;
   }
 
   /** An object, or with "" the bucket. */
@@ -74,5 +98,11 @@ const encodeKey = (object: string): string =>
       encodeURIComponent(part).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`),
     )
     .join("/");
+
+const schemeOf = (tls: boolean): string => (tls ? "https" : "http");
+
+/** The port of the protocol is left out by every HTTP client, so it must be left out where it is signed too. */
+const authority = (name: string, port: number, tls: boolean): string =>
+  bracketed(name) + (port === (tls ? 443 : 80) ? "" : `:${port}`);
 
 const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);

@@ -3,11 +3,13 @@
  * are never changed. Many nodes may share a bucket and a prefix.
  *
  * Uses PutObject, GetObject with ranges, HeadBucket, CreateBucket, ListObjectsV2, HeadObject, DeleteObjects (or, where
- * that is refused, DeleteObject) and multipart uploads; the user needs the rights to those. A bucket should have a rule that aborts incomplete uploads; where there is none, each
- * start removes those older than a day.
+ * that is refused, DeleteObject) and multipart uploads; the user needs the rights to those. Signed addresses lead others
+ * to GetObject, PutObject and UploadPart with the same rights. A bucket should have a rule that aborts incomplete
+ * uploads; where there is none, each start and each listing removes those that nobody finishes any more.
  * @module
  */
 import type { BodyStore } from "../contract.ts";
+import { uploadKeyFrom, verifiedUpload } from "../uploads.ts";
 import { S3Admin } from "./admin.ts";
 import { BodyChecks, type ChecksumChoice } from "./body-checks.ts";
 import { Buffers } from "./buffers.ts";
@@ -16,6 +18,7 @@ import { Endpoint, type S3Address } from "./endpoint.ts";
 import { closedError, S3Fault, storeError } from "./faults.ts";
 import { LargeObjectWriter } from "./large-objects.ts";
 import { isSafeName, randomId } from "./names.ts";
+import { Addresses } from "./pointers.ts";
 import { RangeReader } from "./ranges.ts";
 import { BodyReader } from "./reader.ts";
 import { ObjectRemover } from "./remove.ts";
@@ -63,7 +66,8 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
   const { accessKey, secretKey, region } = options;
   const credentials = { accessKey, secretKey, region };
   const endpoint = new Endpoint(options);
-  const connection = new S3Connection(endpoint, new Signer(credentials, nowMs), new BodyChecks(checksum, options), ca);
+  const signer = new Signer(credentials, nowMs);
+  const connection = new S3Connection(endpoint, signer, new BodyChecks(checksum, options), ca);
   const retry = new Retry({ deadlineMs, random, elapsedMs: () => performance.now() });
   const admin = new S3Admin({ address: options, credentials, endpoint, ca, retry, requestMsMax: deadlineMs });
   const buffers = new Buffers(partBytes);
@@ -71,6 +75,9 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
   const objects = new LargeObjectWriter({ connection, admin, retry, newId, buffers, partBytes });
   const reader = new BodyReader(new RangeReader({ connection, retry }));
   const remover = new ObjectRemover(admin);
+  const { bucket, prefix } = options;
+  const uploadKey = uploadKeyFrom(secretKey, `${bucket}/${prefix}`);
+  const addresses = new Addresses({ bucket, endpoint, signer, admin, uploadKey, partBytes, nowMs });
   const readyMs = Math.min(readyMsMax, deadlineMs);
   const probe = (): Promise<void> => retry.run((signal) => probeBucket(connection, signal), { deadlineMs: readyMs });
 
@@ -80,21 +87,43 @@ export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore>
     admin.close();
     throw await reasonOf(thrown, probe);
   }
-  // Nobody waits for it, and it is tried again at the next start.
   const closing = new AbortController();
-  const swept = admin.abortUploadsBefore(nowMs() - uploadMsMax, closing.signal).catch(() => undefined);
+  // Nobody waits for it, and it is tried again the next time.
+  const sweepUploads = (): Promise<void> =>
+    admin.abortUploads(nowMs() - uploadMsMax, nowMs(), closing.signal).catch(() => undefined);
+  let swept = sweepUploads();
   let closed = false;
+  const size = async (object: string): Promise<number | null> =>
+    isSafeName(object) ? ((await admin.sizeOf(object)) ?? null) : null;
+  const stream: BodyStore["stream"] = (ref, range) => reader.stream(ref, range);
 
   return {
     writeSegment: (bodies) => segments.write(bodies),
     writeObject: (body, signal) => objects.write(body, signal),
     read: (refs) => reader.read(refs),
-    stream: (ref, range) => reader.stream(ref, range),
-    size: async (object) => (isSafeName(object) ? ((await admin.sizeOf(object)) ?? null) : null),
-    list: () => admin.list(),
+    stream,
+    size,
+    list: () => {
+      swept = Promise.all([swept, sweepUploads()]).then(() => undefined);
+      return admin.list();
+    },
     remove: async (objects) => {
       if (closed) throw closedError();
       return remover.remove(objects);
+    },
+    pointer: async (ref, validMs) => addresses.pointer(ref, validMs),
+    openUpload: async (claim, validMs, parts) => {
+      if (closed) throw closedError();
+      return addresses.open(claim, validMs, parts);
+    },
+    completeUpload: (claim, key) => addresses.complete(claim, key),
+    takeUpload: async (claim, key) => {
+      const object = addresses.objectOf(claim, key);
+      const asked = (): Promise<number | null> =>
+        size(object).catch((thrown: unknown) => {
+          throw storeError(thrown);
+        });
+      return verifiedUpload({ size: asked, stream }, claim, object);
     },
     ready: async () => {
       if (closed) throw closedError();

@@ -3,7 +3,10 @@
  * multipart upload with a few parts in memory. One that is in memory already is sent from where it is.
  * @module
  */
+
+import type { BodyRef } from "../../core/message.ts";
 import { chunksOf } from "../chunks.ts";
+import { untilAborted } from "../until-aborted.ts";
 import type { S3Admin } from "./admin.ts";
 import type { Buffers } from "./buffers.ts";
 import type { S3Connection } from "./connection.ts";
@@ -12,7 +15,6 @@ import { hexOf, sha256Of } from "./hash.ts";
 import { largeObjectName } from "./names.ts";
 import type { Retry } from "./retry.ts";
 import { SendSlots } from "./send-slots.ts";
-import { untilAborted } from "./until-aborted.ts";
 import { Upload } from "./upload.ts";
 
 /** What the writer is made of. */
@@ -26,18 +28,11 @@ export interface LargeObjectWriterParts {
   readonly partBytes: number;
 }
 
-/** What was stored. */
-export interface WrittenObject {
-  readonly object: string;
-  readonly length: number;
-  readonly sha256: Uint8Array;
-}
-
 /** Writes objects; several at once. */
 export class LargeObjectWriter {
   readonly #parts: LargeObjectWriterParts;
   readonly #slots = new SendSlots();
-  readonly #underWay = new Set<Promise<WrittenObject>>();
+  readonly #underWay = new Set<Promise<BodyRef>>();
   #closed = false;
 
   constructor(parts: LargeObjectWriterParts) {
@@ -45,7 +40,7 @@ export class LargeObjectWriter {
   }
 
   /** See `BodyStore.writeObject`. */
-  async write(body: AsyncIterable<Uint8Array> | Uint8Array, signal: AbortSignal | undefined): Promise<WrittenObject> {
+  async write(body: AsyncIterable<Uint8Array> | Uint8Array, signal: AbortSignal | undefined): Promise<BodyRef> {
     if (this.#closed) throw closedError();
     const task = this.#write(body, signal);
     this.#underWay.add(task);
@@ -62,19 +57,19 @@ export class LargeObjectWriter {
     await Promise.allSettled(this.#underWay);
   }
 
-  async #write(body: AsyncIterable<Uint8Array> | Uint8Array, signal: AbortSignal | undefined): Promise<WrittenObject> {
+  async #write(body: AsyncIterable<Uint8Array> | Uint8Array, signal: AbortSignal | undefined): Promise<BodyRef> {
     if (!(body instanceof Uint8Array)) return this.#writeChunks(body, signal);
     return body.length > this.#parts.partBytes
       ? this.#writeChunks(chunksOf(body), signal)
       : this.#writeWhole(body, signal);
   }
 
-  async #writeWhole(body: Uint8Array, signal: AbortSignal | undefined): Promise<WrittenObject> {
+  async #writeWhole(body: Uint8Array, signal: AbortSignal | undefined): Promise<BodyRef> {
     signal?.throwIfAborted();
     const length = body.length;
     // Sending waits for it only when it goes along.
     const hashing = sha256Of(body);
-    if (length === 0) return { object: "", length, sha256: await hashing };
+    if (length === 0) return { object: "", offset: 0, length, sha256: await hashing };
     const { connection, retry, newId } = this.#parts;
     const object = largeObjectName(newId());
     // Sent again it is the same object.
@@ -87,16 +82,16 @@ export class LargeObjectWriter {
       signal?.throwIfAborted();
       throw storeError(thrown);
     }
-    return { object, length, sha256: await hashing };
+    return { object, offset: 0, length, sha256: await hashing };
   }
 
-  async #writeChunks(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<WrittenObject> {
+  async #writeChunks(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<BodyRef> {
     const object = largeObjectName(this.#parts.newId());
     const upload = new Upload({ ...this.#parts, slots: this.#slots, object, signal });
     try {
       for await (const chunk of untilAborted(chunks, signal)) await upload.add(chunk);
       const { length, sha256 } = await upload.end();
-      return { object: length === 0 ? "" : object, length, sha256 };
+      return { object: length === 0 ? "" : object, offset: 0, length, sha256 };
     } catch (thrown) {
       await upload.abort();
       throw thrown;

@@ -4,13 +4,16 @@
  * ```
  * s/<2>/<17>   segments, `s/k3/0mh8x3k2p7d1v0aaq`
  * o/<2>/<17>   large bodies
+ * u/<2>/<…>    bodies that publishers put by themselves, see `../uploads.ts`
  * ```
  * The part by chance comes first because S3 spreads its load by the front of the key, and because a server that keeps
  * folders gets 1296 middling ones in place of a huge one.
  * @module
  */
+import { isUploadName, uploadPrefix } from "../uploads.ts";
+
 /** Fronts of all names. */
-export const namePrefixes: readonly string[] = ["s/", "o/"];
+export const namePrefixes: readonly string[] = ["s/", "o/", uploadPrefix];
 
 const ownName = /^[so]\/[0-9a-z]{2}\/[0-9a-z]{17}$/;
 const segmentOfDots = /(?:^|\/)\.{1,2}(?:\/|$)/;
@@ -32,7 +35,7 @@ export const segmentName = (id: string): string => `s/${id.slice(0, 2)}/${id.sli
 export const largeObjectName = (id: string): string => `o/${id.slice(0, 2)}/${id.slice(2)}`;
 
 /** Whether this store made the name: others' objects in the same bucket are none of its business. */
-export const isOwnName = (object: string): boolean => ownName.test(object);
+export const isOwnName = (object: string): boolean => ownName.test(object) || isUploadName(object);
 
 /** What S3 takes as a key: 1024 bytes, and no control characters, which its XML answers cannot carry. */
 const keyPattern = /^[^\p{Cc}]{1,1024}$/u;

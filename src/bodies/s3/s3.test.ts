@@ -9,22 +9,34 @@ import { createServer } from "node:tls";
 import { asked, codeOf, isGet, s3Options, smallestPartBytes, useS3, virtualDomain } from "../../testing/s3-store.ts";
 import { selfSigned } from "../../testing/self-signed.ts";
 import { startTcpProxy } from "../../testing/tcp-proxy.ts";
-import { bodyCases, expectBytes, patternBytes, rejectionOf, writeBodies } from "../cases.ts";
+import { type BodiesUnderTest, bodyCases, expectBytes, patternBytes, rejectionOf, writeBodies } from "../cases.ts";
 import { Endpoint } from "./endpoint.ts";
 import { openS3Bodies, type S3BodiesOptions } from "./index.ts";
 import { emptySha256, Signer } from "./sigv4.ts";
 
 const s3 = useS3();
 
-const contractCases = (name: string, optionsNow: () => S3BodiesOptions): void =>
+const contractCases = (
+  name: string,
+  optionsNow: () => S3BodiesOptions,
+  more: Pick<BodiesUnderTest, "send"> = {},
+): void =>
   bodyCases(name, async () => {
     const options = optionsNow();
-    return { store: await s3.open(options), reopen: () => s3.open(options), dispose: async () => undefined };
+    return { ...more, store: await s3.open(options), reopen: () => s3.open(options), dispose: async () => undefined };
   });
 
 contractCases("s3", () => s3Options(s3.minio.endpoint));
 // The same through TLS, with the bucket in the host name, which no name server knows, and with the smallest parts.
-contractCases("s3, virtual hosts, TLS", () => virtualOptions());
+contractCases("s3, virtual hosts, TLS", () => virtualOptions(), {
+  send: (address, init) => {
+    const url = new URL(address);
+    const { host, hostname } = url;
+    url.hostname = "127.0.0.1";
+    const headers = { ...(init.headers as Record<string, string>), host };
+    return fetch(url, { ...init, headers, tls: { serverName: hostname, ca: certificate.cert } });
+  },
+});
 
 const certificate = selfSigned([`*.${virtualDomain}`]);
 const terminator = createServer({ cert: certificate.cert, key: certificate.key }, (client) => {

@@ -1,6 +1,7 @@
 /**
  * AWS Signature Version 4 for S3 requests.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
  * @module
  */
 import { createHmac } from "node:crypto";
@@ -27,8 +28,26 @@ export interface SignedParts {
   readonly crc32?: string;
 }
 
+/** A request that somebody else will send. */
+export interface PresignedParts extends Pick<SignedParts, "method" | "host" | "path"> {
+  /** Names and values, not encoded, of the request itself. */
+  readonly query?: Readonly<Record<string, string>>;
+  /** Sent along by whoever sends it, names in lower case: the server refuses the request when one is another. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Whole seconds, a week at most. */
+  readonly validS: number;
+}
+
 /** SHA-256 of nothing, in hex. */
 export const emptySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/** See `Signer.presign`. */
+export interface PresignedQuery {
+  /** Encoded, without the question mark. */
+  readonly query: string;
+  /** Unix milliseconds. */
+  readonly expiresAtMs: number;
+}
 
 // RFC 3986 keeps fewer characters than JavaScript does.
 const reserved = /[!'()*]/g;
@@ -51,20 +70,14 @@ export class Signer {
 
   /** The headers that make the request a signed one, `Host` included. */
   headers({ method, host, path, query, contentSha256, crc32 }: SignedParts): Record<string, string> {
-    // 20261121T142500Z
-    const time = `${new Date(this.#nowMs()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
-    const day = time.slice(0, 8);
-    const { accessKey, region } = this.#credentials;
-    const scope = `${day}/${region}/s3/aws4_request`;
+    const { time, day, scope } = this.#moment(this.#nowMs());
+    const { accessKey } = this.#credentials;
     // Sorted by name, each a line.
     const names = `host;${crc32 === undefined ? "" : "x-amz-checksum-crc32;"}x-amz-content-sha256;x-amz-date`;
     const crc32Line = crc32 === undefined ? "" : `x-amz-checksum-crc32:${crc32}\n`;
     const lines = `host:${host}\n${crc32Line}x-amz-content-sha256:${contentSha256}\nx-amz-date:${time}\n`;
     const canonical = `${method}\n${path}\n${query}\n${lines}\n${names}\n${contentSha256}`;
-    const hash = Bun.SHA256.hash(canonical, "hex");
-    const signature = createHmac("sha256", this.#keyOf(day))
-      .update(`AWS4-HMAC-SHA256\n${time}\n${scope}\n${hash}`)
-      .digest("hex");
+    const signature = this.#sign(canonical, time, day, scope);
     return {
       host,
       "x-amz-date": time,
@@ -72,6 +85,47 @@ export class Signer {
       ...(crc32 === undefined ? {} : { "x-amz-checksum-crc32": crc32 }),
       authorization: `AWS4-HMAC-SHA256 Credential=${accessKey}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
     };
+  }
+
+  /**
+   * The query that makes the request a signed one for everybody who has it. The minio package signs no headers but
+   * `Host`, and these are what a request is bound by.
+   */
+  presign({ method, host, path, query = {}, headers, validS }: PresignedParts): PresignedQuery {
+    const nowMs = this.#nowMs();
+    const { time, day, scope } = this.#moment(nowMs);
+    const signed = Object.entries({ ...headers, host }).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const names = signed.map(([name]) => name).join(";");
+    const parameters = Object.entries({
+      ...query,
+      "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+      "X-Amz-Credential": `${this.#credentials.accessKey}/${scope}`,
+      "X-Amz-Date": time,
+      "X-Amz-Expires": String(validS),
+      "X-Amz-SignedHeaders": names,
+    });
+    const sorted = parameters
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, value]) => `${encodeQuery(name)}=${encodeQuery(value)}`)
+      .join("&");
+    const lines = signed.map(([name, value]) => `${name}:${value}\n`).join("");
+    const canonical = `${method}\n${path}\n${sorted}\n${lines}\n${names}\nUNSIGNED-PAYLOAD`;
+    const signature = this.#sign(canonical, time, day, scope);
+    // What counts is the whole second that it was signed in.
+    const expiresAtMs = nowMs - (nowMs % 1000) + validS * 1000;
+    return { query: `${sorted}&X-Amz-Signature=${signature}`, expiresAtMs };
+  }
+
+  #moment(nowMs: number): { readonly time: string; readonly day: string; readonly scope: string } {
+    // 20261121T142500Z
+    const time = `${new Date(nowMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+    const day = time.slice(0, 8);
+    return { time, day, scope: `${day}/${this.#credentials.region}/s3/aws4_request` };
+  }
+
+  #sign(canonical: string, time: string, day: string, scope: string): string {
+    const hash = Bun.SHA256.hash(canonical, "hex");
+    return createHmac("sha256", this.#keyOf(day)).update(`AWS4-HMAC-SHA256\n${time}\n${scope}\n${hash}`).digest("hex");
   }
 
   #keyOf(day: string): Uint8Array {

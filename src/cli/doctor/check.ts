@@ -7,20 +7,21 @@
  */
 import type { BodyStore } from "../../bodies/contract.ts";
 import { VerifiedBodies } from "../../bodies/verified.ts";
-import { StreamError } from "../../core/errors.ts";
 import { pageBodyBytesMax } from "../../core/limits.ts";
 import type { Envelope, Sequence, SubjectSummary } from "../../core/message.ts";
 import { parseFilter, type Subject } from "../../core/subject.ts";
 import type { MetadataStore } from "../../metadata/contract.ts";
+import { verifyBodies, verifyDelayed } from "./bodies.ts";
 import { checkConsumers } from "./consumers.ts";
 import { countOrphans } from "./orphans.ts";
-import type { Report } from "./problems.ts";
+import { reasonOf, type Report } from "./problems.ts";
 import { SubjectWalk } from "./walk.ts";
 
 /** Subjects and messages asked for at a time. */
 const pageMax = 1000;
-/** Bodies above this are streamed instead of read with others. */
-const togetherBytesMax = 1024 * 1024;
+
+/** How often sums that do not fit are compared again. */
+const againMax = 2;
 
 /** What is checked. */
 export interface DoctorStores {
@@ -51,18 +52,23 @@ export const checkStores = async (stores: DoctorStores, options: CheckOptions): 
     report.add({ code: "store_unreadable", detail: `the subjects cannot be listed: ${reasonOf(thrown)}` });
   }
   try {
+    await verifyDelayed(stores, new VerifiedBodies(stores.bodies), options);
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    report.add({ code: "store_unreadable", detail: `the delayed messages cannot be read: ${reasonOf(thrown)}` });
+  }
+  try {
+    for (const detail of (await stores.metadata.audit?.()) ?? []) report.add({ code: "books_wrong", detail });
+  } catch (thrown) {
+    report.add({ code: "store_unreadable", detail: `the metadata cannot be read: ${reasonOf(thrown)}` });
+  }
+  signal?.throwIfAborted();
+  try {
     await countOrphans(stores, options);
   } catch (thrown) {
     signal?.throwIfAborted();
     report.add({ code: "store_unreadable", detail: `the objects cannot be listed: ${reasonOf(thrown)}` });
   }
-};
-
-/** What was thrown and what it came from, in one line. */
-export const reasonOf = (thrown: unknown): string => {
-  if (!(thrown instanceof Error)) return String(thrown);
-  const cause = thrown.cause instanceof Error ? ` (${thrown.cause.message})` : "";
-  return `${thrown.message.replace(/\.$/, "")}${cause}`;
 };
 
 async function* allSubjects(metadata: MetadataStore): AsyncGenerator<SubjectSummary, void> {
@@ -115,7 +121,22 @@ class SubjectCheck {
   }
 
   async #messages(): Promise<void> {
-    const walk = new SubjectWalk(this.#summary, this.#report);
+    let walk = await this.#walk(this.#summary, async (envelopes) => {
+      await verifyBodies(this.#bodies, envelopes, this.#options, ({ sequence }) => ({ sequence }));
+      this.#report.messages += envelopes.length;
+    });
+    for (let round = 0; walk.isOff && round < againMax; round++) {
+      // What expired since it was listed is no longer there, and nothing is wrong.
+      const now = await this.#metadata.subject(this.#subject);
+      if (now === null) break;
+      walk = await this.#walk(now, () => Promise.resolve());
+    }
+    for (const problem of walk.problems) this.#report.add(problem);
+  }
+
+  /** Goes over all messages. */
+  async #walk(summary: SubjectSummary, see: (envelopes: readonly Envelope[]) => Promise<void>): Promise<SubjectWalk> {
+    const walk = new SubjectWalk(summary);
     const [head] = await this.#metadata.heads([this.#subject]);
     if (head !== undefined) walk.compareHead(head);
     let from: Sequence = 0;
@@ -127,43 +148,11 @@ class SubjectCheck {
       // A page that does not move on would never end.
       if (last === undefined || last.sequence < from) break;
       for (const envelope of envelopes) walk.see(envelope);
-      await this.#verify(envelopes);
-      this.#report.messages += envelopes.length;
+      await see(envelopes);
       this.#options.onProgress?.();
       from = last.sequence + 1;
     }
     walk.end();
-  }
-
-  async #verify(envelopes: readonly Envelope[]): Promise<void> {
-    const together = envelopes.filter(({ body }) => body.length <= togetherBytesMax);
-    try {
-      const bodies = await this.#bodies.read(together);
-      for (const [index, envelope] of together.entries()) this.#judge(envelope, bodies[index]);
-    } catch (thrown) {
-      for (const envelope of together) this.#judge(envelope, thrown);
-    }
-    for (const envelope of envelopes) {
-      if (envelope.body.length <= togetherBytesMax) continue;
-      this.#options.signal?.throwIfAborted();
-      // Opening reads all of it, chunk by chunk, before the first byte is handed out.
-      this.#judge(envelope, await this.#bodies.open(envelope).catch((thrown: unknown) => thrown));
-      this.#options.onProgress?.();
-    }
-  }
-
-  #judge({ sequence, body }: Envelope, result: unknown): void {
-    if (!(result instanceof Error)) {
-      this.#report.bytes += body.length;
-      return;
-    }
-    const isLoss = result instanceof StreamError && result.code === "data_loss";
-    const place = body.object === "" ? "" : ` (${body.length} bytes at ${body.offset} of ${body.object})`;
-    this.#report.add({
-      code: isLoss ? "body_damaged" : "body_unreadable",
-      subject: this.#subject,
-      sequence,
-      detail: `${reasonOf(result)}${place}`,
-    });
+    return walk;
   }
 }

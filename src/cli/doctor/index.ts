@@ -9,8 +9,8 @@ import { count, sizeText } from "../format.ts";
 import type { Io } from "../io.ts";
 import { storeOptions, withStoresOf } from "../offline.ts";
 import { StatusLine } from "../progress.ts";
-import { checkStores, reasonOf } from "./check.ts";
-import { type Problem, Report } from "./problems.ts";
+import { checkStores } from "./check.ts";
+import { type Problem, reasonOf, Report } from "./problems.ts";
 
 /** Problems that are printed; the summary has the total. */
 const printedMax = 100;
@@ -23,9 +23,9 @@ export const doctorCommand: Command = {
 Opens the stores that the settings name, as the server would: flags, MTS_ variables, minitoolstream.yaml. The server
 must be stopped: the data folder lets in one at a time. No message is changed.
 
-Checked are, for each subject: that its messages are exactly those from the first to the last sequence of its head,
-that their times never decrease, that its sums are right, that every body is there with its SHA-256, and that its
-consumers stand where they can. Objects of the body store that belong to no message are counted, and named unless so
+Checked are, for each subject: that as many messages are there as its head and its sums say, from its first to its last
+sequence, that their times never decrease, that every body is there with its SHA-256 (those of delayed messages, too), and that its consumers stand where
+they can; and of the objects of the body store, that their messages and the bytes in use are counted right. Objects of the body store that belong to no message are counted, and named unless so
 many wait for their deletion or were written within the server's sweep_grace; they are no problem, the next sweep
 takes them away.
 
@@ -93,7 +93,7 @@ const writeSummary = async (report: Report, io: Io): Promise<void> => {
 };
 
 const jsonOf = (report: Report): Readonly<Record<string, unknown>> => {
-  const { subjects, messages, bytes, consumers, problems, kept, notes } = report;
+  const { subjects, messages, bytes, consumers, delayed, problems, kept, notes } = report;
   const { orphans, orphanBytes, youngObjects, deadObjects, orphanNames } = report;
   return {
     healthy: problems === 0,
@@ -101,6 +101,7 @@ const jsonOf = (report: Report): Readonly<Record<string, unknown>> => {
     messages,
     bytes,
     consumers,
+    delayed,
     orphans,
     orphan_bytes: orphanBytes,
     young_objects: youngObjects,

@@ -22,7 +22,9 @@ export type ProblemCode =
   | "body_damaged"
   /** Could not be read; it may be whole. */
   | "body_unreadable"
-  | "consumer_position";
+  | "consumer_position"
+  /** What the metadata store keeps beside the messages does not agree with them. */
+  | "books_wrong";
 
 /** One thing that is wrong. */
 export interface Problem {
@@ -35,6 +37,13 @@ export interface Problem {
   readonly detail: string;
 }
 
+/** What was thrown and what it came from, in one line. */
+export const reasonOf = (thrown: unknown): string => {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const cause = thrown.cause instanceof Error ? ` (${thrown.cause.message})` : "";
+  return `${thrown.message.replace(/\.$/, "")}${cause}`;
+};
+
 /** Counts so far. */
 export interface Findings {
   subjects: number;
@@ -42,6 +51,8 @@ export interface Findings {
   /** Of bodies that were read and compared. */
   bytes: number;
   consumers: number;
+  /** Messages that wait for their time. */
+  delayed: number;
   /** Objects of the body store that no message points into. */
   orphans: number;
   orphanBytes: number;
@@ -62,6 +73,7 @@ export class Report implements Findings {
   messages = 0;
   bytes = 0;
   consumers = 0;
+  delayed = 0;
   orphans = 0;
   orphanBytes = 0;
   youngObjects = 0;

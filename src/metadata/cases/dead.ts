@@ -3,6 +3,7 @@
  * @module
  */
 import { expect } from "bun:test";
+import { keepEverything } from "../../core/policy.ts";
 import type { MetadataStore } from "../contract.ts";
 import { type Cases, entryOf, filterOf, invoices, orders, publishOne, sequenceOf, turn, upTo } from "./kit.ts";
 
@@ -39,7 +40,7 @@ const lifeCases = ({ case: test }: Cases): void => {
   });
 
   test("so it is when a policy is why the message is gone", async ({ store }) => {
-    await store.putPolicy(filterOf("orders.*"), { maxAgeMs: null, maxMessages: 2, maxBytes: null, discard: "old" });
+    await store.putPolicy(filterOf("orders.*"), { ...keepEverything, maxMessages: 2 });
     await fill(store, ...upTo(5).map((n) => `segment/${n}`));
     await died(store, 3);
     expect((await take(store)).toSorted()).toEqual(["segment/1", "segment/2", "segment/3"]);

@@ -4,9 +4,9 @@
  */
 import { type ErrorCode, StreamError } from "../../core/errors.ts";
 import { sequenceMax } from "../../core/limits.ts";
-import type { ConsumerConfig, Envelope, Headers, Sequence } from "../../core/message.ts";
+import type { ConsumerConfig, DeliverAt, Envelope, Headers, Sequence } from "../../core/message.ts";
 import { parseConsumerName, parseFilter, parseSubject, type Subject } from "../../core/subject.ts";
-import type { AckOutcome, CommitEntry, CommitOutcome, MetadataStore, PageBounds, PulledPage } from "../contract.ts";
+import type { AckOutcome, CommitEntry, CommitOutcome, MetadataStore, Moved, PageBounds, PulledPage } from "../contract.ts";
 
 /** A store under test and what is around it. */
 export interface MetadataHarness {
@@ -59,13 +59,17 @@ export interface EntryOptions {
   readonly sha256?: Uint8Array;
   readonly messageId?: string;
   readonly expectedLastSequence?: Sequence;
+  readonly storedLength?: number;
+  readonly ttlMs?: number;
+  readonly deliverAt?: DeliverAt;
 }
 
 /** An entry with a body of 10 bytes unless told otherwise. */
 export const entryOf = (subject: Subject, options: EntryOptions = {}): CommitEntry => {
   const { headers = {}, object = "segment/1", offset = 0, length = 10, sha256 = digestOf(1) } = options;
-  const { messageId, expectedLastSequence } = options;
-  return { subject, headers, body: { object, offset, length, sha256 }, messageId, expectedLastSequence };
+  const { messageId, expectedLastSequence, storedLength, ttlMs, deliverAt } = options;
+  const body = { object, offset, length, sha256, storedLength };
+  return { subject, headers, body, messageId, expectedLastSequence, ttlMs, deliverAt };
 };
 
 /** Lets everybody else go first: what a store does in the background it does between two turns of the event loop. */
@@ -145,12 +149,76 @@ export const stateOf = async (store: MetadataStore) => {
   return state;
 };
 
+/** The sequences that are stored, as a read shows them. */
+export const storedIn = async (store: MetadataStore, subject: Subject = orders): Promise<readonly Sequence[]> =>
+  sequencesOf(await store.range(subject, 1, everything));
+
+/** First and last of a subject. */
+export const endsOf = async (store: MetadataStore, subject: Subject = orders): Promise<readonly [number, number]> => {
+  const [head] = await store.heads([subject]);
+  if (head === undefined) throw new Error("A subject has no head.");
+  return [head.firstSequence, head.lastSequence];
+};
+
+/** How many messages and bytes a subject says that it has. */
+export const amountOf = async (store: MetadataStore, subject: Subject = orders): Promise<readonly [number, number]> => {
+  const details = await store.subject(subject);
+  return [details?.messages ?? 0, details?.bytes ?? 0];
+};
+
+/** Commits messages of which each goes after so many milliseconds, or (0) stays. */
+export const publishFor = async (
+  store: MetadataStore,
+  subject: Subject,
+  ttlsMs: readonly number[],
+  options: EntryOptions = {},
+): Promise<readonly CommitOutcome[]> =>
+  store.commit(ttlsMs.map((ttlMs) => entryOf(subject, { ...options, ...(ttlMs === 0 ? {} : { ttlMs }) })));
+
+/** Sweeps everything, a few subjects at a time; answers how many messages were deleted. */
+export const sweep = async (store: MetadataStore, limit = 2): Promise<number> => {
+  let after: string | undefined;
+  let deleted = 0;
+  do {
+    const { expired, next } = await store.expire(after, limit);
+    deleted += expired;
+    after = next;
+  } while (after !== undefined);
+  return deleted;
+};
+
 /** The code that a call is refused with; undefined when it is not, or not by a `StreamError`. */
 export const refusalOf = async (call: Promise<unknown>): Promise<ErrorCode | undefined> =>
   call.then(
     () => undefined,
     (error: unknown) => (error instanceof StreamError ? error.code : undefined),
   );
+
+/** Begins to listen; the answer tells, in the order of the subjects, of what was committed since. */
+export const hearing = async (store: MetadataStore): Promise<() => Promise<readonly Moved[]>> => {
+  const { changes } = store;
+  const heard = new Map<Subject, Moved>();
+  const note = (moved: readonly Moved[]): void => {
+    for (const each of moved) {
+      heard.set(each.subject, { ...each, first: heard.get(each.subject)?.first ?? each.first });
+    }
+  };
+  const inOrder = () => [...heard.values()].sort((a, b) => (a.subject < b.subject ? -1 : 1));
+  if (changes === undefined) {
+    store.onMoved(note);
+    return async () => inOrder();
+  }
+  let { position } = await changes.now();
+  return async () => {
+    const end = (await changes.now()).position;
+    while (!changes.reached(position, end)) {
+      const page = await changes.next(position, 1000);
+      note(page.moved);
+      position = page.position;
+    }
+    return inOrder();
+  };
+};
 
 /** 1 … n. */
 export const upTo = (n: number): number[] => Array.from({ length: n }, (_, index) => index + 1);

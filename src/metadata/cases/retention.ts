@@ -4,14 +4,14 @@
  */
 import { expect } from "bun:test";
 import { policiesMax } from "../../core/limits.ts";
-import type { RetentionPolicy } from "../../core/policy.ts";
-import type { Subject } from "../../core/subject.ts";
+import { keepEverything, type RetentionPolicy } from "../../core/policy.ts";
 import type { MetadataStore } from "../contract.ts";
 import {
   ack,
   type Cases,
   configOf,
   deliveriesOf,
+  endsOf,
   entryOf,
   everything,
   filterOf,
@@ -28,44 +28,20 @@ import {
   sequencesOf,
   stateOf,
   subjectOf,
+  sweep,
   timeOf,
   turn,
   upTo,
   worker,
 } from "./kit.ts";
 
-const policyOf = (policy: Partial<RetentionPolicy>): RetentionPolicy => ({
-  maxAgeMs: null,
-  maxMessages: null,
-  maxBytes: null,
-  discard: "old",
-  ...policy,
-});
+const policyOf = (policy: Partial<RetentionPolicy>): RetentionPolicy => ({ ...keepEverything, ...policy });
 
 const put = async (store: MetadataStore, filter: string, policy: Partial<RetentionPolicy>): Promise<string> =>
   store.putPolicy(filterOf(filter), policyOf(policy));
 
-/** First and last of a subject. */
-const ends = async (store: MetadataStore, subject: Subject = orders): Promise<readonly [number, number]> => {
-  const [head] = await store.heads([subject]);
-  if (head === undefined) throw new Error("A subject has no head.");
-  return [head.firstSequence, head.lastSequence];
-};
-
 /** Statuses of a commit. */
 const statusesOf = (outcomes: readonly { readonly status: string }[]): string[] => outcomes.map(({ status }) => status);
-
-/** Sweeps everything, a few subjects at a time. */
-const sweep = async (store: MetadataStore, limit = 2): Promise<number> => {
-  let after: string | undefined;
-  let deleted = 0;
-  do {
-    const { expired, next } = await store.expire(after, limit);
-    deleted += expired;
-    after = next;
-  } while (after !== undefined);
-  return deleted;
-};
 
 const policyCases = ({ case: test }: Cases): void => {
   test("policies are set, compared, listed in byte order and taken away", async (harness) => {
@@ -98,7 +74,7 @@ const policyCases = ({ case: test }: Cases): void => {
     await store.deletePolicy(filterOf("many.8"));
     expect(await put(store, "more", { maxMessages: 1 })).toBe("created");
     await publish(store, subjectOf("many.7"), 3);
-    expect(await ends(store, subjectOf("many.7"))).toEqual([3, 3]);
+    expect(await endsOf(store, subjectOf("many.7"))).toEqual([3, 3]);
   });
 
   test("the most specific filter decides alone", async ({ store }) => {
@@ -111,11 +87,11 @@ const policyCases = ({ case: test }: Cases): void => {
     const kept = { "z.z": 1, a: 1, "a.z": 4, "z.b": 3, "a.b": 9, "a.b.c": 5, "a.b.z": 2, "a.b.c.d": 2 };
     for (const [name, count] of Object.entries(kept)) {
       await publish(store, subjectOf(name), 9);
-      expect([name, await ends(store, subjectOf(name))]).toEqual([name, [10 - count, 9]]);
+      expect([name, await endsOf(store, subjectOf(name))]).toEqual([name, [10 - count, 9]]);
     }
     await store.deletePolicy(filterOf("a.b"));
     await publish(store, subjectOf("a.b"), 1);
-    expect(await ends(store, subjectOf("a.b"))).toEqual([7, 10]);
+    expect(await endsOf(store, subjectOf("a.b"))).toEqual([7, 10]);
   });
 };
 
@@ -125,7 +101,7 @@ const limitCases = ({ case: test }: Cases): void => {
     await put(store, "orders.*", { maxMessages: 3 });
     await publish(store, invoices, 9);
     expect((await publish(store, orders, 2)).map(sequenceOf)).toEqual([1, 2]);
-    expect(await ends(store)).toEqual([1, 2]);
+    expect(await endsOf(store)).toEqual([1, 2]);
     expect((await publish(store, orders, 5)).map(sequenceOf)).toEqual([3, 4, 5, 6, 7]);
     const shown = { head: { firstSequence: 5, lastSequence: 7 } };
     expect(await store.range(orders, 1, everything)).toMatchObject(shown);
@@ -133,30 +109,30 @@ const limitCases = ({ case: test }: Cases): void => {
     expect(await store.subject(orders)).toMatchObject({ firstSequence: 5, messages: 3, bytes: 30 });
     await harness.reopen();
     expect(sequencesOf(await harness.store.range(orders, 1, everything))).toEqual([5, 6, 7]);
-    expect(await ends(harness.store, invoices)).toEqual([1, 9]);
+    expect(await endsOf(harness.store, invoices)).toEqual([1, 9]);
   });
 
   test("bytes: as many of the newest as there is room for", async ({ store }) => {
     await put(store, ">", { maxBytes: 100 });
     for (const length of [40, 40, 20]) await publish(store, orders, 1, { length });
-    expect(await ends(store)).toEqual([1, 3]);
+    expect(await endsOf(store)).toEqual([1, 3]);
     await publish(store, orders, 1, { length: 1 });
-    expect(await ends(store)).toEqual([2, 4]);
+    expect(await endsOf(store)).toEqual([2, 4]);
     await publish(store, orders, 3, { length: 0 });
-    expect(await ends(store)).toEqual([2, 7]);
+    expect(await endsOf(store)).toEqual([2, 7]);
     await publish(store, orders, 1, { length: 100 });
     // Empty bodies fit beside any other.
-    expect(await ends(store)).toEqual([5, 8]);
+    expect(await endsOf(store)).toEqual([5, 8]);
     expect(await store.subject(orders)).toMatchObject({ messages: 4, bytes: 100 });
     await publish(store, orders, 250, { length: 1 });
-    expect(await ends(store)).toEqual([159, 258]);
+    expect(await endsOf(store)).toEqual([159, 258]);
   });
 
   test("a body that is larger than all the bytes is refused, whatever is discarded", async ({ store }) => {
     await put(store, ">", { maxBytes: 100 });
     const entries = [50, 101, 50].map((length) => entryOf(orders, { length }));
     expect(statusesOf(await store.commit(entries))).toEqual(["committed", "subject_full", "committed"]);
-    expect(await ends(store)).toEqual([1, 2]);
+    expect(await endsOf(store)).toEqual([1, 2]);
   });
 
   test("discard new: what does not fit is refused, the others of the commit go on", async ({ store }) => {
@@ -177,7 +153,7 @@ const limitCases = ({ case: test }: Cases): void => {
     expect(await store.subject(orders)).toMatchObject({ messages: 3, bytes: 100 });
     await store.purge(orders, 1);
     expect(statusesOf(await publish(store, orders, 2))).toEqual(["committed", "subject_full"]);
-    expect(await ends(store)).toEqual([2, 4]);
+    expect(await endsOf(store)).toEqual([2, 4]);
   });
 
   test("a duplicate, and then a wrong last sequence, are told before the limit", async ({ store }) => {
@@ -201,7 +177,7 @@ const limitCases = ({ case: test }: Cases): void => {
     await put(store, "d", { maxMessages: 3, discard: "new" });
     await store.deletePolicy(filterOf("e"));
     await publish(store, subjectOf("a"), 1);
-    expect(await ends(store, subjectOf("a"))).toEqual([12, 21]);
+    expect(await endsOf(store, subjectOf("a"))).toEqual([12, 21]);
     // Of a, b and e down to 10, of c down to 2; d refuses what comes and keeps what it has.
     expect(await sweep(store)).toBe(10 + 18 + 10);
     expect(await sweep(store)).toBe(0);
@@ -214,9 +190,9 @@ const limitCases = ({ case: test }: Cases): void => {
     await publish(store, orders, 3, { length: 50 });
     await put(store, ">", { maxBytes: 20 });
     expect(await sweep(store)).toBe(2);
-    expect(await ends(store)).toEqual([3, 3]);
+    expect(await endsOf(store)).toEqual([3, 3]);
     await publish(store, orders, 1, { length: 20 });
-    expect(await ends(store)).toEqual([4, 4]);
+    expect(await endsOf(store)).toEqual([4, 4]);
   });
 
   test("explicit consumers: what goes is settled; the others go on behind it", async ({ store }) => {
@@ -250,7 +226,7 @@ const limitCases = ({ case: test }: Cases): void => {
     for (let round = 0; round < 4; round++) await publish(store, orders, 5000, { object: `segment/${round}` });
     await put(store, "orders.>", { maxBytes: 12_345 });
     expect(await store.expire(undefined, 1)).toEqual({ expired: 18_766, next: undefined });
-    expect(await ends(store)).toEqual([18_767, 20_000]);
+    expect(await endsOf(store)).toEqual([18_767, 20_000]);
     expect(await store.subject(orders)).toMatchObject({ messages: 1234, bytes: 12_340 });
     // The rows go bit by bit, and the objects that nothing points into any more with them.
     while ((await store.countDead()) < 3) await turn();
@@ -267,9 +243,9 @@ const ageCases = ({ timed }: Cases): void => {
     await publish(store, orders, 1);
     await publish(store, invoices, 1);
     await advance(599);
-    expect(await ends(store)).toEqual([1, 5]);
+    expect(await endsOf(store)).toEqual([1, 5]);
     await advance(1);
-    expect(await ends(store)).toEqual([4, 5]);
+    expect(await endsOf(store)).toEqual([4, 5]);
     const page = await store.range(orders, 1, everything);
     expect(page.head).toEqual({ firstSequence: 4, lastSequence: 5 });
     expect(sequencesOf(page)).toEqual([4, 5]);
@@ -281,14 +257,14 @@ const ageCases = ({ timed }: Cases): void => {
     expect(await store.sequenceAt(orders, 0)).toBe(4);
     expect(await store.sequenceAt(orders, fourthMs)).toBe(4);
     expect(await store.sequenceAt(orders, fourthMs + 1)).toBe(6);
-    expect(await ends(store, invoices)).toEqual([1, 1]);
+    expect(await endsOf(store, invoices)).toEqual([1, 1]);
     await advance(400);
-    expect(await ends(store)).toEqual([6, 5]);
+    expect(await endsOf(store)).toEqual([6, 5]);
     expect(await store.subject(orders)).toMatchObject({ firstSequence: 6, lastSequence: 5, messages: 0, bytes: 0 });
     expect(await store.range(orders, 1, everything)).toMatchObject({ envelopes: [] });
     expect(await store.sequenceAt(orders, 0)).toBe(6);
     expect((await publish(store, orders, 2)).map(sequenceOf)).toEqual([6, 7]);
-    expect(await ends(store)).toEqual([6, 7]);
+    expect(await endsOf(store)).toEqual([6, 7]);
   });
 
   timed("age holds at once when it is set, and no more when it is taken away", async (harness, advance) => {
@@ -296,14 +272,14 @@ const ageCases = ({ timed }: Cases): void => {
     await advance(5000);
     await publish(harness.store, orders, 2);
     await put(harness.store, ">", { maxAgeMs: 5000 });
-    expect(await ends(harness.store)).toEqual([6, 7]);
+    expect(await endsOf(harness.store)).toEqual([6, 7]);
     await harness.reopen();
-    expect(await ends(harness.store)).toEqual([6, 7]);
+    expect(await endsOf(harness.store)).toEqual([6, 7]);
     await put(harness.store, ">", { maxAgeMs: 5001 });
-    expect(await ends(harness.store)).toEqual([1, 7]);
+    expect(await endsOf(harness.store)).toEqual([1, 7]);
     await harness.store.deletePolicy(filterOf(">"));
     await advance(100_000);
-    expect(await ends(harness.store)).toEqual([1, 7]);
+    expect(await endsOf(harness.store)).toEqual([1, 7]);
   });
 
   timed("the sweep changes nothing that is shown", async (harness, advance) => {
@@ -432,7 +408,7 @@ const ageCases = ({ timed }: Cases): void => {
     expect(statusesOf(await publish(store, orders, 1))).toEqual(["subject_full"]);
     await advance(1);
     expect((await publish(store, orders, 3)).map(sequenceOf)).toEqual([3, 4, 0]);
-    expect(await ends(store)).toEqual([3, 4]);
+    expect(await endsOf(store)).toEqual([3, 4]);
   });
 
   timed("a message id is remembered although its message is gone", async ({ store, dedupeWindowMs }, advance) => {
@@ -443,7 +419,7 @@ const ageCases = ({ timed }: Cases): void => {
       status: "duplicate",
       sequence: 1,
     });
-    expect(await ends(store)).toEqual([2, 1]);
+    expect(await endsOf(store)).toEqual([2, 1]);
   });
 };
 

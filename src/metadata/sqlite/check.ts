@@ -14,13 +14,14 @@ interface MismatchRow {
   readonly newest: Sequence | null;
 }
 
-/** Subjects whose stored head is not their newest row; one look-up a subject, one line each. */
+/** Subjects whose stored head is not their newest row, nor gone behind it; one look-up a subject, one line each. */
 export const headWarnings = (connection: Connection): readonly string[] => {
   const mismatches = connection.prepare<MismatchRow, []>(
     `SELECT name, last_sequence, newest FROM (
-       SELECT name, first_sequence, last_sequence,
+       SELECT name, first_sequence, last_sequence, gone_messages,
          (SELECT max(sequence) FROM messages WHERE subject_id = subjects.id) AS newest FROM subjects)
-     WHERE newest IS NOT last_sequence AND (first_sequence <= last_sequence OR newest > last_sequence)`,
+     WHERE newest > last_sequence
+       OR (first_sequence <= last_sequence AND (newest IS NULL OR last_sequence - newest > gone_messages))`,
   );
   const warnings: string[] = [];
   let others = 0;

@@ -10,8 +10,13 @@ import type { RetentionPolicy } from "../../core/policy.ts";
 import type { Subject } from "../../core/subject.ts";
 import type { CommitEntry, CommitOutcome } from "../contract.ts";
 import type { DeadState, DeadTable } from "./dead.ts";
+import type { DelayedTable } from "./delayed.ts";
 import type { MessageIdTable, RememberedMessage } from "./message-ids.ts";
+import type { MovedNotes } from "./moved.ts";
+import type { ObjectTable } from "./objects.ts";
+import { type Origin, referencesOf, SpanNotes } from "./references.ts";
 import { cutExpired, type RetentionTables, trimSubject } from "./retention.ts";
+import { bytesOf, messagesOf } from "./subjects.ts";
 
 /** A subject while its batch is decided on. */
 interface Lane {
@@ -21,13 +26,18 @@ interface Lane {
   readonly timestampMs: number;
   /** Undefined where everything is kept. */
   readonly policy: RetentionPolicy | undefined;
-  readonly firstSequence: Sequence;
   lastSequence: Sequence;
-  readonly purgedBytes: number;
   bodyBytes: number;
+  /** What is stored. */
+  messages: number;
+  bytes: number;
+  /** When the first time to live ends of those in the batch. */
+  expiresAtMs: number | undefined;
   changed: boolean;
   /** Message ids of this batch. */
   messageIds: Map<string, RememberedMessage> | undefined;
+  /** Delayed messages of this batch by their message ids. */
+  scheduledIds: Map<string, Scheduled> | undefined;
 }
 
 interface Accepted {
@@ -37,10 +47,21 @@ interface Accepted {
   readonly bodyBytesThrough: number;
 }
 
+/** An entry that is kept for later. */
+interface Scheduled {
+  readonly entry: CommitEntry;
+  readonly dueAtMs: number;
+  /** Its number among the delayed ones, from when it is written. */
+  id: number;
+}
+
 /** What a commit writes into. */
 export interface CommitTables extends RetentionTables {
   readonly messageIds: MessageIdTable;
   readonly dead: DeadTable;
+  readonly delayed: DelayedTable;
+  readonly objects: ObjectTable;
+  readonly moved: MovedNotes;
 }
 
 /** What is known of the objects of a batch; undefined for one that is not dead. */
@@ -50,62 +71,85 @@ type ObjectStates = Map<string, DeadState | undefined>;
 interface Batch {
   readonly tables: CommitTables;
   readonly nowMs: number;
+  readonly origin: Origin;
   readonly lanes: Map<Subject, Lane>;
   readonly objects: ObjectStates;
   readonly accepted: Accepted[];
+  readonly scheduled: Scheduled[];
 }
+
+/** An outcome, or what will be one when it is written. */
+type Decision = CommitOutcome | { readonly scheduled: Scheduled; readonly duplicate: boolean };
 
 /** Commits entries; runs inside a transaction. */
 export const commitEntries = (
   tables: CommitTables,
   entries: readonly CommitEntry[],
   nowMs: number,
+  origin: Origin = "published",
 ): readonly CommitOutcome[] => {
-  const batch: Batch = { tables, nowMs, lanes: new Map(), objects: new Map(), accepted: [] };
+  const empty = { lanes: new Map(), objects: new Map(), accepted: [], scheduled: [] };
+  const batch: Batch = { tables, nowMs, origin, ...empty };
   const { lanes } = batch;
-  const outcomes: CommitOutcome[] = [];
+  const decisions: Decision[] = [];
   for (const entry of entries) {
     let lane = lanes.get(entry.subject);
     if (lane === undefined) lanes.set(entry.subject, (lane = openLane(tables, entry.subject, nowMs)));
-    outcomes.push(decide(batch, lane, entry));
+    decisions.push(decide(batch, lane, entry));
   }
   saveLanes(tables, lanes);
-  saveMessages(batch);
+  const objectIds = referObjects(batch);
+  saveMessages(batch, objectIds);
+  saveScheduled(batch, objectIds);
   trimLanes(batch);
-  return outcomes;
+  return decisions.map(outcomeOf);
 };
 
 const openLane = (tables: CommitTables, subject: Subject, nowMs: number): Lane => {
-  cutExpired(tables, subject, nowMs);
+  // Where everything is kept it makes no difference to a commit what was.
+  const policy = tables.policies.of(subject);
+  if (policy !== undefined) cutExpired(tables, subject, nowMs);
   const row = tables.subjects.find(subject);
   return {
     subject,
     id: row?.id,
     // The clock may have been set back; the subject's time is not.
     timestampMs: Math.max(nowMs, row?.last_published_at ?? 0),
-    policy: tables.policies.of(subject),
-    firstSequence: row?.first_sequence ?? 1,
+    policy,
     lastSequence: row?.last_sequence ?? 0,
-    purgedBytes: row?.purged_bytes ?? 0,
     bodyBytes: row?.body_bytes ?? 0,
+    messages: row === null ? 0 : messagesOf(row),
+    bytes: row === null ? 0 : bytesOf(row),
+    expiresAtMs: undefined,
     changed: false,
     messageIds: undefined,
+    scheduledIds: undefined,
   };
 };
 
-const decide = ({ tables, nowMs, objects, accepted }: Batch, lane: Lane, entry: CommitEntry): CommitOutcome => {
+const decide = (batch: Batch, lane: Lane, entry: CommitEntry): Decision => {
+  const { tables, nowMs, objects, accepted } = batch;
   const { messageId, expectedLastSequence } = entry;
   const before = messageId === undefined ? undefined : remembered(tables, lane, messageId, nowMs);
   if (before !== undefined) return { status: "duplicate", ...before };
+  const waiting = messageId === undefined ? undefined : waitingMessage(batch, lane, messageId);
+  if (waiting !== undefined) return waiting;
   if (expectedLastSequence !== undefined && expectedLastSequence !== lane.lastSequence) {
     return { status: "wrong_last_sequence", lastSequence: lane.lastSequence };
   }
+  const dueAtMs = dueTime(entry, nowMs);
+  if (dueAtMs > nowMs) return schedule(batch, lane, entry, dueAtMs);
   if (lane.policy !== undefined && isFull(lane, lane.policy, entry.body.length)) return { status: "subject_full" };
   if (isTaken(tables, objects, entry.body.object)) return { status: "body_gone" };
   assert(lane.lastSequence < sequenceMax, "A subject has no sequence left.");
   const sequence = ++lane.lastSequence;
   lane.bodyBytes += entry.body.length;
+  lane.bytes += entry.body.length;
+  lane.messages++;
   lane.changed = true;
+  if (entry.ttlMs !== undefined) {
+    lane.expiresAtMs = Math.min(lane.expiresAtMs ?? Infinity, lane.timestampMs + entry.ttlMs);
+  }
   accepted.push({ entry, lane, sequence, bodyBytesThrough: lane.bodyBytes });
   if (messageId !== undefined) {
     lane.messageIds ??= new Map();
@@ -114,11 +158,45 @@ const decide = ({ tables, nowMs, objects, accepted }: Batch, lane: Lane, entry: 
   return { status: "committed", sequence, timestampMs: lane.timestampMs };
 };
 
+/** When an entry is committed; now, when it does not say. */
+const dueTime = ({ deliverAt }: CommitEntry, nowMs: number): number => {
+  if (deliverAt === undefined) return nowMs;
+  return "atMs" in deliverAt ? deliverAt.atMs : nowMs + deliverAt.inMs;
+};
+
+/** Keeps an entry for later. Whether the policy has room for it is seen then. */
+const schedule = (batch: Batch, lane: Lane, entry: CommitEntry, dueAtMs: number): Decision => {
+  if (isTaken(batch.tables, batch.objects, entry.body.object)) return { status: "body_gone" };
+  const scheduled: Scheduled = { entry, dueAtMs, id: 0 };
+  batch.scheduled.push(scheduled);
+  if (entry.messageId !== undefined) {
+    lane.scheduledIds ??= new Map();
+    lane.scheduledIds.set(entry.messageId, scheduled);
+  }
+  return { scheduled, duplicate: false };
+};
+
+/** What waits under a message id already, unless it is what comes now. */
+const waitingMessage = ({ tables, origin }: Batch, lane: Lane, messageId: string): Decision | undefined => {
+  if (origin === "delayed") return undefined;
+  const scheduled = lane.scheduledIds?.get(messageId);
+  if (scheduled !== undefined) return { scheduled, duplicate: true };
+  const found = tables.delayed.find(lane.subject, messageId);
+  if (found === undefined) return undefined;
+  return { status: "scheduled", scheduleId: String(found.id), dueAtMs: found.due_at, duplicate: true };
+};
+
+const outcomeOf = (decision: Decision): CommitOutcome => {
+  if ("status" in decision) return decision;
+  const { scheduled, duplicate } = decision;
+  return { status: "scheduled", scheduleId: String(scheduled.id), dueAtMs: scheduled.dueAtMs, duplicate };
+};
+
 const isFull = (lane: Lane, { maxMessages, maxBytes, discard }: RetentionPolicy, bodyBytes: number): boolean => {
   if (maxBytes !== null && bodyBytes > maxBytes) return true;
   if (discard === "old") return false;
-  if (maxMessages !== null && lane.lastSequence - lane.firstSequence + 1 >= maxMessages) return true;
-  return maxBytes !== null && lane.bodyBytes - lane.purgedBytes + bodyBytes > maxBytes;
+  if (maxMessages !== null && lane.messages >= maxMessages) return true;
+  return maxBytes !== null && lane.bytes + bodyBytes > maxBytes;
 };
 
 /** Whether the object is being deleted; each is looked up once. */
@@ -138,37 +216,49 @@ const remembered = (
 
 const saveLanes = (tables: CommitTables, lanes: ReadonlyMap<Subject, Lane>): void => {
   for (const lane of lanes.values()) {
-    const { subject, id, lastSequence, bodyBytes, timestampMs } = lane;
+    const { subject, id, lastSequence, bodyBytes, timestampMs, expiresAtMs } = lane;
     if (!lane.changed) continue;
     if (id === undefined) lane.id = tables.subjects.insert(subject, lastSequence, bodyBytes, timestampMs);
     else tables.subjects.advance(id, lastSequence, bodyBytes, timestampMs);
+    if (expiresAtMs !== undefined && lane.id !== undefined) tables.subjects.expireBy(lane.id, expiresAtMs);
   }
 };
 
-const saveMessages = (batch: Batch): void => {
-  const { tables, accepted, nowMs } = batch;
-  const objectIds = referObjects(batch);
+const saveMessages = (batch: Batch, objectIds: ReadonlyMap<string, number>): void => {
+  const { tables, accepted, nowMs, origin } = batch;
+  const spans = new SpanNotes();
   let newIds = 0;
   for (const { entry, lane, sequence, bodyBytesThrough } of accepted) {
     assert(lane.id !== undefined, "A subject with messages has a row.");
     const objectId = objectIds.get(entry.body.object);
     assert(objectId !== undefined, "Every object of the batch was looked up.");
     tables.messages.insert(lane.id, sequence, lane.timestampMs, entry, objectId, bodyBytesThrough);
+    spans.note(objectId, lane.id, sequence);
+    if (origin !== "published") tables.moved.note(lane.subject, sequence);
     if (entry.messageId === undefined) continue;
     newIds++;
     tables.messageIds.remember(lane.id, entry.messageId, { sequence, timestampMs: lane.timestampMs }, nowMs);
   }
+  spans.save(tables.objects, origin);
   if (accepted.length > 0) tables.messageIds.clean(newIds, nowMs);
 };
 
+const saveScheduled = ({ tables, scheduled }: Batch, objectIds: ReadonlyMap<string, number>): void => {
+  for (const each of scheduled) {
+    const objectId = objectIds.get(each.entry.body.object);
+    assert(objectId !== undefined, "Every object of the batch was looked up.");
+    each.id = tables.delayed.insert(each.entry, objectId, each.dueAtMs);
+  }
+};
+
 /** Ids of the batch's objects; each is looked up and counted once. */
-const referObjects = ({ tables, accepted, objects }: Batch): ReadonlyMap<string, number> => {
-  const messages = new Map<string, number>();
-  for (const { entry } of accepted) messages.set(entry.body.object, (messages.get(entry.body.object) ?? 0) + 1);
+const referObjects = (batch: Batch): ReadonlyMap<string, number> => {
+  const { tables, accepted, scheduled, objects, origin, nowMs } = batch;
+  const entries = [...accepted, ...scheduled].map(({ entry }) => entry);
   const ids = new Map<string, number>();
-  for (const [object, count] of messages) {
+  for (const [object, reference] of referencesOf(entries, origin)) {
     if (objects.get(object) === "waiting") tables.dead.revive(object);
-    ids.set(object, tables.messages.refer(object, count));
+    ids.set(object, tables.objects.refer(object, reference, nowMs));
   }
   return ids;
 };

@@ -6,7 +6,7 @@
 import type { Statement } from "bun:sqlite";
 import type { Sequence } from "../../core/message.ts";
 import type { Connection } from "./connection.ts";
-import type { DeadTable } from "./dead.ts";
+import type { ObjectTable } from "./objects.ts";
 
 /** Rows of one slice: a few milliseconds. */
 const sliceRows = 5000;
@@ -22,19 +22,18 @@ interface GarbageRow {
 interface ObjectCount {
   readonly object_id: number;
   readonly messages: number;
+  readonly bytes: number;
 }
 
 /** Purged rows on their way out. */
 export class Garbage {
   readonly #connection: Connection;
-  readonly #dead: DeadTable;
+  readonly #objectTable: ObjectTable;
   readonly #note: Statement<unknown, [number, number, number]>;
   readonly #next: Statement<GarbageRow, []>;
   readonly #done: Statement<unknown, [number]>;
   readonly #lowest: Statement<{ readonly sequence: number }, [number]>;
   readonly #objects: Statement<ObjectCount, [number, number]>;
-  readonly #release: Statement<unknown, [number, number]>;
-  readonly #forget: Statement<{ readonly name: string }, [number]>;
   readonly #remove: Statement<unknown, [number, number]>;
   /** When the newest message was deleted of those whose rows were removed. */
   #deletedMs = 0;
@@ -43,9 +42,9 @@ export class Garbage {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
-  constructor(connection: Connection, dead: DeadTable) {
+  constructor(connection: Connection, objects: ObjectTable) {
     this.#connection = connection;
-    this.#dead = dead;
+    this.#objectTable = objects;
     this.#note = connection.prepare(
       `INSERT INTO garbage (subject_id, through, since_ms) VALUES (?, ?, ?) ON CONFLICT (subject_id) DO UPDATE
        SET through = max(through, excluded.through), since_ms = max(since_ms, excluded.since_ms)`,
@@ -54,11 +53,9 @@ export class Garbage {
     this.#done = connection.prepare("DELETE FROM garbage WHERE subject_id = ?");
     this.#lowest = connection.prepare("SELECT sequence FROM messages WHERE subject_id = ? ORDER BY sequence LIMIT 1");
     this.#objects = connection.prepare(
-      `SELECT object_id, count(*) AS messages FROM messages
+      `SELECT object_id, count(*) AS messages, sum(coalesce(stored_length, body_length)) AS bytes FROM messages
        WHERE subject_id = ? AND sequence <= ? AND object_id <> 0 GROUP BY object_id`,
     );
-    this.#release = connection.prepare("UPDATE objects SET messages = messages - ? WHERE id = ?");
-    this.#forget = connection.prepare("DELETE FROM objects WHERE id = ? AND messages <= 0 RETURNING name");
     this.#remove = connection.prepare("DELETE FROM messages WHERE subject_id = ? AND sequence <= ?");
   }
 
@@ -129,10 +126,8 @@ export class Garbage {
       return;
     }
     const sliceThrough = Math.min(through, lowest + sliceRows - 1);
-    for (const { object_id, messages } of this.#objects.all(subjectId, sliceThrough)) {
-      this.#release.run(messages, object_id);
-      const forgotten = this.#forget.get(object_id);
-      if (forgotten !== null) this.#dead.add(forgotten.name, this.#deletedMs);
+    for (const { object_id, messages, bytes } of this.#objects.all(subjectId, sliceThrough)) {
+      this.#objectTable.release(object_id, messages, bytes, this.#deletedMs);
     }
     this.#remove.run(subjectId, sliceThrough);
   }

@@ -19,14 +19,26 @@ export interface MessageRow {
   readonly body_offset: number;
   readonly body_length: number;
   readonly sha256: Uint8Array;
+  /** What the body takes in its object; null when that is `body_length`. */
+  readonly stored_length: number | null;
+  readonly expires_at: number | null;
 }
+
+/** What is known of a message that goes. */
+export interface StoredRow {
+  readonly sequence: Sequence;
+  readonly object_id: number;
+  readonly body_length: number;
+  readonly stored_length: number | null;
+}
+
+const storedColumns = "sequence, object_id, body_length, stored_length";
 
 /** The columns of a `MessageRow`, from `messages m` and `objects o`. */
 export const messageColumns =
-  "m.sequence, m.timestamp, m.headers, o.name AS object, m.body_offset, m.body_length, m.sha256";
+  "m.sequence, m.timestamp, m.headers, o.name AS object, m.body_offset, m.body_length, m.sha256, " +
+  "m.stored_length, m.expires_at";
 
-/** Stands for the object name "" of an empty body. */
-const noObjectId = 0;
 const noHeaders: Headers = Object.freeze({});
 
 /** The headers as text; parsing makes own properties of every name, `__proto__` too. */
@@ -42,7 +54,14 @@ export const envelopeOf = (subject: Subject, row: MessageRow): Envelope => ({
   sequence: row.sequence,
   timestampMs: row.timestamp,
   headers: row.headers === null ? noHeaders : (JSON.parse(row.headers) as Headers),
-  body: { object: row.object ?? "", offset: row.body_offset, length: row.body_length, sha256: row.sha256 },
+  body: {
+    object: row.object ?? "",
+    offset: row.body_offset,
+    length: row.body_length,
+    sha256: row.sha256,
+    storedLength: row.stored_length ?? undefined,
+  },
+  expiresAtMs: row.expires_at ?? undefined,
 });
 
 /** Counts a page up to its bounds. The first message always fits; after one that does not, none does. */
@@ -75,45 +94,61 @@ export class PageMeter {
   }
 }
 
-type InsertParams = [number, number, number, string | null, number, number, number, Uint8Array, number];
+type InsertParams = [
+  ...[number, number, number, string | null, number, number, number, Uint8Array, number],
+  ...[number | null, number | null],
+];
 
 /** Statements on messages and objects. */
 export class MessageTable {
   readonly #insert: Statement<unknown, InsertParams>;
-  readonly #refer: Statement<{ readonly id: number }, [string, number]>;
-  readonly #referenced: Statement<{ readonly id: number }, [string]>;
   readonly #page: Statement<MessageRow, [number, number, number]>;
+  readonly #find: Statement<MessageRow, [number, number, number]>;
   readonly #probe: Statement<{ readonly sequence: number; readonly timestamp: number }, [number, number]>;
-  readonly #bytesThrough: Statement<{ readonly bytes: number }, [number, number]>;
+  readonly #beginning: Statement<{ readonly first: number; readonly bytesBefore: number }, [number, number]>;
+  readonly #amount: Statement<{ readonly messages: number; readonly bytes: number }, [number, number, number]>;
+  readonly #stored: Statement<StoredRow, [number, number, number]>;
+  readonly #remove: Statement<unknown, [number, number, number]>;
+  readonly #expired: Statement<StoredRow, [number, number, number, number]>;
+  readonly #nextExpiry: Statement<{ readonly expires_at: number }, [number, number]>;
 
   constructor(connection: Connection) {
-    this.#insert = connection.prepare("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    this.#refer = connection.prepare(
-      `INSERT INTO objects (name, messages) VALUES (?, ?)
-       ON CONFLICT (name) DO UPDATE SET messages = messages + excluded.messages RETURNING id`,
+    this.#insert = connection.prepare(
+      `INSERT INTO messages (subject_id, sequence, timestamp, headers, object_id, body_offset, body_length, sha256,
+         body_bytes_through, stored_length, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
-    this.#referenced = connection.prepare("SELECT id FROM objects WHERE name = ? AND messages > 0");
     this.#page = connection.prepare(
       `SELECT ${messageColumns} FROM messages m LEFT JOIN objects o ON o.id = m.object_id
        WHERE m.subject_id = ? AND m.sequence >= ? ORDER BY m.sequence LIMIT ?`,
     );
+    this.#find = connection.prepare(
+      `SELECT ${messageColumns} FROM messages m LEFT JOIN objects o ON o.id = m.object_id
+       WHERE m.subject_id = ? AND m.sequence = ? AND (m.expires_at IS NULL OR m.expires_at > ?)`,
+    );
     this.#probe = connection.prepare(
       "SELECT sequence, timestamp FROM messages WHERE subject_id = ? AND sequence >= ? ORDER BY sequence LIMIT 1",
     );
-    this.#bytesThrough = connection.prepare(
-      `SELECT body_bytes_through AS bytes FROM messages
-       WHERE subject_id = ? AND sequence <= ? ORDER BY sequence DESC LIMIT 1`,
+    this.#beginning = connection.prepare(
+      `SELECT sequence AS first, body_bytes_through - body_length AS bytesBefore FROM messages
+       WHERE subject_id = ? AND sequence >= ? ORDER BY sequence LIMIT 1`,
     );
-  }
-
-  /** Counts so many more messages in an object and answers its id. */
-  refer(object: string, messages: number): number {
-    return object === "" ? noObjectId : (this.#refer.get(object, messages)?.id ?? noObjectId);
-  }
-
-  /** Whether a message points into the object. */
-  isReferenced(object: string): boolean {
-    return this.#referenced.get(object) !== null;
+    this.#amount = connection.prepare(
+      `SELECT count(*) AS messages, coalesce(sum(body_length), 0) AS bytes FROM messages
+       WHERE subject_id = ? AND sequence >= ? AND sequence < ?`,
+    );
+    this.#stored = connection.prepare(
+      `SELECT ${storedColumns} FROM messages
+       WHERE subject_id = ? AND sequence >= ? AND sequence <= ? ORDER BY sequence`,
+    );
+    this.#remove = connection.prepare("DELETE FROM messages WHERE subject_id = ? AND sequence >= ? AND sequence <= ?");
+    this.#expired = connection.prepare(
+      `SELECT ${storedColumns} FROM messages INDEXED BY messages_expiry
+       WHERE subject_id = ? AND expires_at <= ? AND sequence >= ? ORDER BY expires_at, sequence LIMIT ?`,
+    );
+    this.#nextExpiry = connection.prepare(
+      `SELECT expires_at FROM messages INDEXED BY messages_expiry
+       WHERE subject_id = ? AND expires_at > ? ORDER BY expires_at LIMIT 1`,
+    );
   }
 
   /** @param bodyBytesThrough body bytes of the subject, this message included */
@@ -125,7 +160,7 @@ export class MessageTable {
     objectId: number,
     bodyBytesThrough: number,
   ): void {
-    const { headers, body } = entry;
+    const { headers, body, ttlMs } = entry;
     this.#insert.run(
       subjectId,
       sequence,
@@ -136,6 +171,8 @@ export class MessageTable {
       body.length,
       body.sha256,
       bodyBytesThrough,
+      body.storedLength ?? null,
+      ttlMs === undefined ? null : timestampMs + ttlMs,
     );
   }
 
@@ -150,17 +187,69 @@ export class MessageTable {
     return envelopes;
   }
 
-  /** Body bytes ever published to the subject before a stored sequence, or before last + 1. */
-  bytesBefore(subject: SubjectRow, sequence: Sequence): number {
-    if (sequence > subject.last_sequence) return subject.body_bytes;
-    if (sequence <= subject.first_sequence) return subject.purged_bytes;
-    return this.#bytesThrough.get(subject.id, sequence - 1)?.bytes ?? subject.purged_bytes;
+  /** One message that is stored and whose time to live has not ended. */
+  find(subject: SubjectRow, sequence: Sequence, nowMs: number): Envelope | undefined {
+    const row = sequence < subject.first_sequence ? null : this.#find.get(subject.id, sequence, nowMs);
+    return row === null ? undefined : envelopeOf(subject.name, row);
   }
 
-  /** The first sequence from which on the bodies have at most so many bytes; the last one when it alone has more. */
+  /** The first stored sequence from one on (last + 1 when there is none), and the bytes ever published before it. */
+  beginningAt(subject: SubjectRow, sequence: Sequence): { readonly first: Sequence; readonly bytesBefore: number } {
+    const { first_sequence: first, last_sequence: last, purged_bytes, body_bytes } = subject;
+    if (sequence <= last) {
+      const from = Math.max(sequence, first);
+      const found = this.#beginning.get(subject.id, from);
+      // The running sum of a message that is gone is in the next one's.
+      if (found !== null) return from === first && found.first === first ? { first, bytesBefore: purged_bytes } : found;
+    }
+    return { first: Math.max(first, last + 1), bytesBefore: body_bytes };
+  }
+
+  /** How many messages are stored from a sequence up to another one, that excluded, and their bytes. */
+  amountBetween(subjectId: number, from: Sequence, end: Sequence): { readonly messages: number; readonly bytes: number } {
+    return this.#amount.get(subjectId, from, end) ?? { messages: 0, bytes: 0 };
+  }
+
+  /** Rows from a sequence through another one, ascending; to be read before anything else is asked for in this way. */
+  stored(subjectId: number, from: Sequence, through: Sequence): Iterable<StoredRow> {
+    return this.#stored.iterate(subjectId, from, through);
+  }
+
+  /** Deletes rows. @param rows ascending, each there */
+  remove(subjectId: number, rows: readonly StoredRow[]): void {
+    for (let index = 0; index < rows.length; index++) {
+      const from = rows[index]?.sequence ?? 0;
+      let through = from;
+      // Mostly they are neighbours.
+      while (rows[index + 1]?.sequence === through + 1) [index, through] = [index + 1, through + 1];
+      this.#remove.run(subjectId, from, through);
+    }
+  }
+
+  /** Some of the messages of a subject whose time to live is over. */
+  expired(subject: SubjectRow, nowMs: number, limit: number): readonly StoredRow[] {
+    return this.#expired.all(subject.id, nowMs, subject.first_sequence, limit);
+  }
+
+  /** When the next time to live ends that ends after now; null when none does. */
+  nextExpiry(subjectId: number, nowMs: number): number | null {
+    return this.#nextExpiry.get(subjectId, nowMs)?.expires_at ?? null;
+  }
+
+  /** The time of a stored message; undefined when there is none. */
+  timestampOf(subject: SubjectRow, sequence: Sequence): number | undefined {
+    if (sequence < subject.first_sequence || sequence > subject.last_sequence) return undefined;
+    const row = this.#probe.get(subject.id, sequence);
+    return row?.sequence === sequence ? row.timestamp : undefined;
+  }
+
+  /**
+   * The first sequence from which on the bodies have at most so many bytes; the last one when it alone has more. For
+   * subjects of which nothing is gone between the ends.
+   */
   firstWithin(subject: SubjectRow, bodyBytesMax: number): Sequence {
     const bytesMin = subject.body_bytes - bodyBytesMax;
-    const isWithin = (sequence: Sequence): boolean => this.bytesBefore(subject, sequence) >= bytesMin;
+    const isWithin = (sequence: Sequence): boolean => this.beginningAt(subject, sequence).bytesBefore >= bytesMin;
     let low = subject.first_sequence;
     if (low >= subject.last_sequence || isWithin(low)) return low;
     // Mostly few messages are too many, so that the look-ups begin at the first and leap further each time.
@@ -197,6 +286,7 @@ export class MessageTable {
       if (row === null || row.timestamp >= timestampMs) high = middle;
       else low = row.sequence + 1;
     }
-    return low;
+    // The search ends right behind an older message, which may be where others are gone.
+    return subject.gone_messages === 0 ? low : this.beginningAt(subject, low).first;
   }
 }

@@ -18,16 +18,31 @@ interface PolicyRow {
   readonly max_messages: number | null;
   readonly max_bytes: number | null;
   readonly discard: RetentionPolicy["discard"];
+  readonly retain: RetentionPolicy["retain"];
+  /** JSON: names, or a number; null when there are none. */
+  readonly recipients: string | null;
+  readonly recipient_timeout_ms: number | null;
+  readonly put_at: number;
 }
 
-const policyOf = ({ max_age_ms, max_messages, max_bytes, discard }: PolicyRow): RetentionPolicy => ({
-  maxAgeMs: max_age_ms,
-  maxMessages: max_messages,
-  maxBytes: max_bytes,
-  discard,
+/** A policy as it is kept. */
+export interface PutPolicy extends RetentionPolicy {
+  /** When it was set, Unix milliseconds. */
+  readonly putAtMs: number;
+}
+
+const policyOf = (row: PolicyRow): RetentionPolicy => ({
+  maxAgeMs: row.max_age_ms,
+  maxMessages: row.max_messages,
+  maxBytes: row.max_bytes,
+  discard: row.discard,
+  retain: row.retain,
+  recipients: row.recipients === null ? null : (JSON.parse(row.recipients) as RetentionPolicy["recipients"]),
+  recipientTimeoutMs: row.recipient_timeout_ms,
 });
 
-type PutParams = [string, number | null, number | null, number | null, string];
+type Limit = number | null;
+type PutParams = [string, Limit, Limit, Limit, string, string, string | null, Limit, number];
 
 /**
  * Statements on policies. What is asked for each subject comes from memory: this process is the only one that changes
@@ -39,20 +54,23 @@ export class PolicyTable {
   readonly #count: Statement<{ readonly policies: number }, []>;
   readonly #put: Statement<unknown, PutParams>;
   readonly #remove: Statement<unknown, [string]>;
-  #tree: FilterTree<RetentionPolicy> | undefined;
+  #tree: FilterTree<PutPolicy> | undefined;
   #isEmpty = false;
-  readonly #resolved = new Map<Subject, RetentionPolicy | undefined>();
+  readonly #resolved = new Map<Subject, PutPolicy | undefined>();
 
   constructor(connection: Connection) {
     this.#find = connection.prepare("SELECT * FROM policies WHERE filter = ?");
     this.#list = connection.prepare("SELECT * FROM policies ORDER BY filter");
     this.#count = connection.prepare("SELECT count(*) AS policies FROM policies");
-    this.#put = connection.prepare("INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?, ?)");
+    this.#put = connection.prepare(
+      `INSERT OR REPLACE INTO policies (filter, max_age_ms, max_messages, max_bytes, discard, retain, recipients,
+         recipient_timeout_ms, put_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
     this.#remove = connection.prepare("DELETE FROM policies WHERE filter = ?");
   }
 
   /** The policy of a subject; undefined where everything is kept. Inside a transaction. */
-  of(subject: Subject): RetentionPolicy | undefined {
+  of(subject: Subject): PutPolicy | undefined {
     const tree = (this.#tree ??= this.#load());
     if (this.#isEmpty) return undefined;
     const known = this.#resolved.get(subject);
@@ -76,14 +94,15 @@ export class PolicyTable {
   }
 
   /** @throws StreamError `too_many_policies` */
-  put(filter: SubjectFilter, policy: RetentionPolicy): "created" | "same" | "replaced" {
+  put(filter: SubjectFilter, policy: RetentionPolicy, nowMs: number): "created" | "same" | "replaced" {
     const found = this.#find.get(filter);
     if (found !== null && samePolicy(policyOf(found), policy)) return "same";
     if (found === null && (this.#count.get()?.policies ?? 0) >= policiesMax) {
       throw new StreamError("too_many_policies", `A store has at most ${policiesMax} policies.`, { max: policiesMax });
     }
-    const { maxAgeMs, maxMessages, maxBytes, discard } = policy;
-    this.#put.run(filter, maxAgeMs, maxMessages, maxBytes, discard);
+    const { maxAgeMs, maxMessages, maxBytes, discard, retain, recipientTimeoutMs } = policy;
+    const recipients = policy.recipients === null ? null : JSON.stringify(policy.recipients);
+    this.#put.run(filter, maxAgeMs, maxMessages, maxBytes, discard, retain, recipients, recipientTimeoutMs, nowMs);
     return found === null ? "created" : "replaced";
   }
 
@@ -100,11 +119,11 @@ export class PolicyTable {
     return this.#list.all().map((row) => ({ filter: row.filter, policy: policyOf(row) }));
   }
 
-  #load(): FilterTree<RetentionPolicy> {
-    const policies = this.list();
-    const tree = new FilterTree<RetentionPolicy>();
-    for (const { filter, policy } of policies) tree.set(filter, policy);
-    this.#isEmpty = policies.length === 0;
+  #load(): FilterTree<PutPolicy> {
+    const rows = this.#list.all();
+    const tree = new FilterTree<PutPolicy>();
+    for (const row of rows) tree.set(row.filter, { ...policyOf(row), putAtMs: row.put_at });
+    this.#isEmpty = rows.length === 0;
     return tree;
   }
 }

@@ -6,9 +6,12 @@ import { StreamError } from "../../core/errors.ts";
 import type { Sequence } from "../../core/message.ts";
 import type { ConsumerName, Subject } from "../../core/subject.ts";
 import type { PageBounds, PulledEnvelope, PulledPage, PullRequest } from "../contract.ts";
+import type { CommitTables } from "./commit.ts";
 import { type ConsumerRow, consumerDefaults } from "./consumers.ts";
+import { giveUpOverdue } from "./dead-letters.ts";
 import type { LeaseTable } from "./leases.ts";
 import { PageMeter } from "./messages.ts";
+import type { ReleaseNotes } from "./release-notes.ts";
 import { hasExpired, type ShownTables, shownRow } from "./retention.ts";
 import { makeConsumer, type StateTables, unmadeConsumer } from "./state.ts";
 import { headOf, type SubjectRow } from "./subjects.ts";
@@ -40,7 +43,7 @@ export const peekPage = (
   const subject = stored === null ? null : shownRow(tables, stored, nowMs);
   let consumer = tables.consumers.find(name, consumerName) ?? unmadeConsumer(name, consumerName);
   const isCut = subject !== null && subject !== stored;
-  if (isCut && consumer.ack === "explicit") consumer = tables.leases.past(consumer, subject.first_sequence - 1);
+  if (isCut && consumer.ack === "explicit") consumer = tables.leases.past(consumer, subject);
   const turn: Turn = { consumer, subject, bounds, autoAck: false, nowMs };
   return pageOf(tables.leases, turn, planTurn(tables, turn));
 };
@@ -56,13 +59,14 @@ export const pullSettles = (tables: StateTables & ShownTables, request: PullRequ
  * Hands messages out, none of which is expired: leases them (`explicit`), remembers that they were seen (`all`), or settles them (`autoAck`).
  * @throws StreamError `consumer_not_found` unless told to make the consumer
  */
-export const pullPage = (tables: StateTables, request: PullRequest, nowMs: number): PulledPage => {
+export const pullPage = (tables: StateTables & CommitTables, request: PullRequest, nowMs: number): PulledPage => {
   const { subject: name, autoAck } = request;
   const consumer = tables.consumers.find(name, request.consumer) ?? newConsumer(tables, request, nowMs);
-  tables.leases.settleExhausted(consumer, nowMs);
+  consumer.active_at = nowMs;
+  giveUpOverdue(tables, consumer, nowMs);
   const turn: Turn = { consumer, subject: tables.subjects.find(name), bounds: request, autoAck, nowMs };
   const plan = planTurn(tables, turn);
-  if (consumer.ack === "all") applyAll(turn, plan);
+  if (consumer.ack === "all") applyAll(tables.releases, turn, plan);
   else applyExplicit(tables.leases, turn, plan);
   tables.consumers.save(consumer);
   return pageOf(tables.leases, turn, plan);
@@ -87,21 +91,26 @@ const planTurn = (tables: StateTables, { consumer, subject, bounds, autoAck, now
   return { again, fresh: tables.leases.fresh(consumer, subject, meter, leasesMax) };
 };
 
-const applyAll = ({ consumer, autoAck }: Turn, plan: Plan): void => {
+const applyAll = (releases: ReleaseNotes, { consumer, autoAck }: Turn, plan: Plan): void => {
   const last = plan.fresh.at(-1)?.sequence ?? 0;
   consumer.delivered_through = Math.max(consumer.delivered_through, last);
-  if (autoAck) consumer.acked_through = Math.max(consumer.acked_through, last);
+  if (!autoAck || last <= consumer.acked_through) return;
+  releases.note(consumer.subject, consumer.acked_through + 1, last);
+  consumer.acked_through = last;
 };
 
-const applyExplicit = (leases: LeaseTable, { consumer, autoAck, nowMs }: Turn, plan: Plan): void => {
+const applyExplicit = (leases: LeaseTable, { consumer, subject, autoAck, nowMs }: Turn, plan: Plan): void => {
+  if (subject === null) return;
   const dueAtMs = nowMs + consumer.ack_wait_ms;
   for (const { sequence, deliveries } of plan.again) {
-    if (autoAck) leases.settle(consumer, sequence);
+    if (autoAck) leases.settle(consumer, subject, sequence);
     else leases.postpone(consumer, sequence, deliveries, dueAtMs);
   }
   if (!autoAck) for (const { sequence } of plan.fresh) leases.lease(consumer, sequence, dueAtMs);
   const last = plan.fresh.at(-1)?.sequence;
-  if (last !== undefined) leases.advance(consumer, last);
+  if (last === undefined) return;
+  if (autoAck) leases.noteAcked(consumer, consumer.delivered_through + 1, last);
+  leases.advance(consumer, subject, last);
 };
 
 const pageOf = (leases: LeaseTable, { consumer, subject, autoAck, nowMs }: Turn, plan: Plan): PulledPage => {

@@ -4,13 +4,12 @@
  */
 import type { Sequence } from "../../core/message.ts";
 import type { Garbage } from "./garbage.ts";
-import type { MessageTable } from "./messages.ts";
-import { type SettleTables, settleDeleted } from "./settle.ts";
-import type { SubjectRow } from "./subjects.ts";
+import { begin, type GoneTables } from "./gone.ts";
+import { settleDeleted } from "./settle-deleted.ts";
+import { messagesOf, type SubjectRow } from "./subjects.ts";
 
 /** What purging reads and writes. */
-export interface PurgeTables extends SettleTables {
-  readonly messages: MessageTable;
+export interface PurgeTables extends GoneTables {
   readonly garbage: Garbage;
 }
 
@@ -18,8 +17,8 @@ export interface PurgeTables extends SettleTables {
 export const cutSubject = (tables: PurgeTables, subject: SubjectRow, through: Sequence, nowMs: number): number => {
   const last = Math.min(through, subject.last_sequence);
   if (last < subject.first_sequence) return 0;
-  tables.subjects.cut(subject.id, last + 1, tables.messages.bytesBefore(subject, last + 1));
+  const left = begin(tables, subject, last + 1);
   tables.garbage.note(subject.id, last, nowMs);
-  settleDeleted(tables, subject.name, last);
-  return last - subject.first_sequence + 1;
+  settleDeleted(tables, left);
+  return messagesOf(subject) - messagesOf(left);
 };

@@ -1,60 +1,80 @@
 /**
- * What policies mean for what is stored. Age holds at every read: a subject is shown as if what is expired were
- * removed already, and the next transaction that writes to it removes it. The limits of messages and bytes hold after
- * each commit; a stricter one shows at the next commit or sweep.
+ * What policies and times to live mean for what is stored. Age holds at every read: a subject is shown as if what is
+ * too old were removed already, and the next transaction that writes to it removes it. The limits of messages and
+ * bytes hold after each commit; a stricter one shows at the next commit or sweep.
  * @module
  */
 
 import type { Sequence } from "../../core/message.ts";
 import type { RetentionPolicy } from "../../core/policy.ts";
 import type { Subject } from "../../core/subject.ts";
+import { begunAt, type GoneTable } from "./gone.ts";
 import type { MessageTable } from "./messages.ts";
 import type { PolicyTable } from "./policies.ts";
 import { cutSubject, type PurgeTables } from "./purge.ts";
-import type { SubjectRow, SubjectTable } from "./subjects.ts";
+import { bytesOf, messagesOf, type SubjectRow, type SubjectTable } from "./subjects.ts";
+import { mayHaveEnded, removeEnded, sliceMessages } from "./ttl.ts";
 
 /** What is read to show a subject. */
 export interface ShownTables {
   readonly subjects: SubjectTable;
   readonly messages: MessageTable;
+  readonly gone: GoneTable;
   readonly policies: PolicyTable;
 }
 
 /** What is read and written to cut subjects. */
 export type RetentionTables = ShownTables & PurgeTables;
 
-/** A subject without what is expired, whether or not that was removed; null when nobody published to it. */
+/** A subject without what is too old, whether or not that was removed; null when nobody published to it. */
 export const shownSubject = (tables: ShownTables, name: Subject, nowMs: number): SubjectRow | null => {
   const subject = tables.subjects.find(name);
   return subject === null ? null : shownRow(tables, subject, nowMs);
 };
 
-/** The same row when nothing of it is expired. */
+/** The same row when nothing of it is too old. */
 export const shownRow = (tables: ShownTables, subject: SubjectRow, nowMs: number): SubjectRow => {
   const first = firstByAge(tables, subject, nowMs);
-  if (first === subject.first_sequence) return subject;
-  return { ...subject, first_sequence: first, purged_bytes: tables.messages.bytesBefore(subject, first) };
+  return first === subject.first_sequence ? subject : begunAt(subject, tables.gone.beginningAt(subject, first));
 };
 
-/** The first sequence that is not expired; last + 1 when all are. */
+/** The first sequence that is not too old; last + 1 when all are. */
 const firstByAge = (tables: ShownTables, subject: SubjectRow, nowMs: number): Sequence => {
   const maxAgeMs = tables.policies.of(subject.name)?.maxAgeMs ?? null;
   // What is as old as the limit is gone.
   return maxAgeMs === null ? subject.first_sequence : tables.messages.firstSince(subject, nowMs - maxAgeMs + 1);
 };
 
-/** Removes what is expired of a subject; answers how many messages that were. */
-export const cutExpired = (tables: RetentionTables, name: Subject, nowMs: number): number => {
-  if (tables.policies.isEmpty) return 0;
+/** Whether nothing of the store is ever too old. */
+const keepsAll = ({ policies, subjects }: ShownTables): boolean => policies.isEmpty && !subjects.mayExpire;
+
+/**
+ * Removes what is too old of a subject, and what has outlived its time. Answers how many messages that were, and
+ * whether that is all: with very many, some are left for another transaction.
+ * @param limit of the messages that have outlived their time
+ */
+export const cutExpired = (
+  tables: RetentionTables,
+  name: Subject,
+  nowMs: number,
+  limit = sliceMessages,
+): { readonly removed: number; readonly isAll: boolean } => {
+  if (keepsAll(tables)) return { removed: 0, isAll: true };
   const subject = tables.subjects.find(name);
-  return subject === null ? 0 : cutSubject(tables, subject, firstByAge(tables, subject, nowMs) - 1, nowMs);
+  if (subject === null) return { removed: 0, isAll: true };
+  const old = cutSubject(tables, subject, firstByAge(tables, subject, nowMs) - 1, nowMs);
+  if (!mayHaveEnded(subject, nowMs)) return { removed: old, isAll: true };
+  const left = old === 0 ? subject : (tables.subjects.find(name) ?? subject);
+  const ended = removeEnded(tables, left, nowMs, limit);
+  return { removed: old + ended, isAll: ended < limit };
 };
 
 /** Whether `cutExpired` would remove something. */
 export const hasExpired = (tables: ShownTables, name: Subject, nowMs: number): boolean => {
-  if (tables.policies.isEmpty) return false;
+  if (keepsAll(tables)) return false;
   const subject = tables.subjects.find(name);
-  return subject !== null && firstByAge(tables, subject, nowMs) > subject.first_sequence;
+  if (subject === null) return false;
+  return mayHaveEnded(subject, nowMs) || firstByAge(tables, subject, nowMs) > subject.first_sequence;
 };
 
 /** Removes all that a subject's policy does not keep; answers how many messages that were. */
@@ -64,29 +84,24 @@ export const trimSubject = (
   policy: RetentionPolicy,
   nowMs: number,
 ): number => {
-  const { maxMessages, maxBytes, discard } = policy;
-  let first = firstByAge(tables, subject, nowMs);
+  const byAge = firstByAge(tables, subject, nowMs);
   // Who refuses new messages keeps the old ones.
-  if (discard === "old") {
-    if (maxMessages !== null) first = Math.max(first, subject.last_sequence - maxMessages + 1);
-    if (maxBytes !== null) first = Math.max(first, tables.messages.firstWithin(subject, maxBytes));
-  }
-  return cutSubject(tables, subject, first - 1, nowMs);
+  const byLimits = policy.discard === "old" ? firstByLimits(tables, subject, policy) : byAge;
+  return cutSubject(tables, subject, Math.max(byAge, byLimits) - 1, nowMs);
 };
 
-/** Trims the subjects after a name, in byte order, at most `limit` of them. */
-export const expireSubjects = (
-  tables: RetentionTables,
-  after: string,
-  limit: number,
-  nowMs: number,
-): { readonly expired: number; readonly next: string | undefined } => {
-  if (tables.policies.isEmpty) return { expired: 0, next: undefined };
-  const subjects = tables.subjects.listAfter(after, limit + 1);
-  let expired = 0;
-  for (const subject of subjects.slice(0, limit)) {
-    const policy = tables.policies.of(subject.name);
-    if (policy !== undefined) expired += trimSubject(tables, subject, policy, nowMs);
+/** The first sequence from which on the policy has room for all. */
+const firstByLimits = (
+  { messages, gone }: ShownTables,
+  subject: SubjectRow,
+  { maxMessages, maxBytes }: RetentionPolicy,
+): Sequence => {
+  const { first_sequence: first, last_sequence: last, gone_messages } = subject;
+  if (gone_messages === 0) {
+    const byMessages = maxMessages === null ? first : last - maxMessages + 1;
+    return Math.max(byMessages, maxBytes === null ? first : messages.firstWithin(subject, maxBytes));
   }
-  return { expired, next: subjects.length > limit ? subjects[limit - 1]?.name : undefined };
+  const tooMany = maxMessages === null ? 0 : messagesOf(subject) - maxMessages;
+  const tooMuch = maxBytes === null ? 0 : bytesOf(subject) - maxBytes;
+  return tooMany <= 0 && tooMuch <= 0 ? first : gone.firstBehind(subject, { messages: tooMany, bytes: tooMuch });
 };

@@ -8,10 +8,23 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keepEverything } from "../../core/policy.ts";
 import { parseFilter } from "../../core/subject.ts";
-import { entryOf, everything, invoices, orders, publish, refusalOf, sequenceOf, sequencesOf } from "../cases/kit.ts";
+import {
+  digestOf,
+  entryOf,
+  everything,
+  invoices,
+  orders,
+  publish,
+  refusalOf,
+  sequenceOf,
+  sequencesOf,
+  upTo,
+} from "../cases/kit.ts";
 import { metadataCases } from "../cases.ts";
 import { openSqliteMetadata, type SqliteMetadataOptions } from "./index.ts";
+import { upgradeSchema } from "./schema.ts";
 
 const dedupeWindowMs = 120_000;
 const startMs = 1_700_000_000_000;
@@ -99,33 +112,58 @@ describe("sqlite: the file", () => {
     const path = newPath();
     await (await open(path)).close();
     const version = inFile(path, (db) => db.query<{ user_version: number }, []>("PRAGMA user_version").get());
-    expect(version?.user_version).toBe(2);
+    expect(version?.user_version).toBe(4);
     inFile(path, (db) => db.run("PRAGMA user_version = 99"));
     expect(await refusalOf(open(path))).toBe("unavailable");
   });
 
+  /** A file as version 2 of the schema left it: 10 messages in two objects, the first three of them purged. */
+  const oldFile = (path: string): void => {
+    inFile(path, (db) => {
+      upgradeSchema(db, 2);
+      db.run("INSERT INTO subjects VALUES (1, 'orders.eu', 4, 10, 100, 30, 1000, 1010)");
+      db.run("INSERT INTO objects VALUES (1, 'segment/1', 3), (2, 'segment/2', 7)");
+      db.run("INSERT INTO garbage VALUES (1, 3, 1010)");
+      for (const n of upTo(10)) {
+        const object = n <= 3 ? 1 : 2;
+        // In the second object five bodies were before those of this subject.
+        const offset = 10 * (n <= 3 ? n - 1 : n + 1);
+        db.run(
+          "INSERT INTO messages VALUES (1, ?, ?, NULL, ?, ?, 10, ?, ?)",
+          [n, 1000 + n, object, offset, digestOf(n), 10 * n],
+        );
+      }
+    });
+  };
+
   test("takes over what an older version stored, deletions that were under way too", async () => {
     const path = newPath();
-    const before = await open(path);
-    await publish(before, orders, 3, { object: "segment/1" });
-    await publish(before, orders, 2, { object: "segment/2" });
-    await before.close();
-    inFile(path, (db) => {
-      db.run("DROP TABLE policies");
-      db.run("DROP TABLE dead_objects");
-      db.run("ALTER TABLE garbage DROP COLUMN since_ms");
-      db.run("UPDATE subjects SET first_sequence = 4, purged_bytes = 30");
-      db.run("INSERT INTO garbage SELECT id, 3 FROM subjects");
-      db.run("PRAGMA user_version = 1");
-    });
+    oldFile(path);
     const after = await open(path);
     await after.reclaimed();
-    expect(sequencesOf(await after.range(orders, 1, everything))).toEqual([4, 5]);
+    expect(sequencesOf(await after.range(orders, 1, everything))).toEqual([4, 5, 6, 7, 8, 9, 10]);
     expect(await after.takeDead({ limit: 10, minAgeMs: 0, leaseMs: 1 })).toEqual(["segment/1"]);
-    const policy = { maxAgeMs: null, maxMessages: 1, maxBytes: null, discard: "old" } as const;
+    const policy = { ...keepEverything, maxMessages: 1 };
     expect(await after.putPolicy(parseFilter(">"), policy)).toBe("created");
-    expect(await after.expire(undefined, 10)).toEqual({ expired: 1, next: undefined });
+    expect(await after.expire(undefined, 10)).toEqual({ expired: 6, next: undefined });
     await after.close();
+  });
+
+  test("knows what is left in the objects of an older version", async () => {
+    const path = newPath();
+    oldFile(path);
+    const store = await open(path);
+    await store.reclaimed();
+    const bounds = { tinyBytes: 0, tinyMin: 1, minAgeMs: 0, objectsMax: 10, aliveBytesMax: 1e6, leaseMs: 1 };
+    // 70 bytes are left, and the last of them ends at 120.
+    expect(await store.takeSparse({ ...bounds, aliveShareMax: 0.58 })).toEqual([]);
+    const [sparse] = await store.takeSparse({ ...bounds, aliveShareMax: 0.59 });
+    expect(sparse?.object).toBe("segment/2");
+    expect(sparse?.bodies.map(({ offset }) => offset)).toEqual([50, 60, 70, 80, 90, 100, 110]);
+    const moves = (sparse?.bodies ?? []).map((from) => ({ from, to: { ...from, object: "segment/3" } }));
+    expect(await store.moveBodies(moves)).toBe(7);
+    expect(await store.referenced(["segment/2", "segment/3"])).toEqual([false, true]);
+    await store.close();
   });
 
   test("refuses another program's database, a file that is none, and a folder that is not there", async () => {
@@ -266,7 +304,7 @@ describe("sqlite: what is cleaned up", () => {
   test("rows that policies cut go", async () => {
     const path = newPath();
     const store = await open(path);
-    await store.putPolicy(parseFilter(">"), { maxAgeMs: null, maxMessages: 5, maxBytes: null, discard: "old" });
+    await store.putPolicy(parseFilter(">"), { ...keepEverything, maxMessages: 5 });
     for (const count of [1, 1, 1, 500, 1, 1, 20, 1, 1]) await publish(store, orders, count);
     await store.reclaimed();
     expect(sequencesOf(await store.range(orders, 1, everything))).toEqual([523, 524, 525, 526, 527]);

@@ -5,7 +5,10 @@
 import { assert } from "../../core/errors.ts";
 import type { ConsumerConfig, ConsumerState, Sequence } from "../../core/message.ts";
 import type { ConsumerName, Subject } from "../../core/subject.ts";
+import type { CommitTables } from "./commit.ts";
 import { type ConsumerRow, type ConsumerTable, consumerDefaults } from "./consumers.ts";
+import { giveUpOverdue } from "./dead-letters.ts";
+import type { GoneTable } from "./gone.ts";
 import type { LeaseTable } from "./leases.ts";
 import type { MessageTable } from "./messages.ts";
 import { headOf, type SubjectRow, type SubjectTable } from "./subjects.ts";
@@ -16,6 +19,7 @@ export interface StateTables {
   readonly messages: MessageTable;
   readonly consumers: ConsumerTable;
   readonly leases: LeaseTable;
+  readonly gone: GoneTable;
 }
 
 /** Makes a consumer that is not there; its start is resolved now. */
@@ -64,25 +68,30 @@ export const unmadeConsumer = (subject: Subject, name: ConsumerName): ConsumerRo
   delivered_through: 0,
   held: 0,
   created_at: 0,
+  started_after: 0,
+  acked_highest: 0,
+  active_at: 0,
+  dead_letter: null,
 });
 
 /** The state of a consumer; what has used up its deliveries is settled now, for good. */
-export const consumerState = (tables: StateTables, row: ConsumerRow, nowMs: number): ConsumerState => {
-  const head = headOf(tables.subjects.find(row.subject));
+export const consumerState = (tables: StateTables & CommitTables, row: ConsumerRow, nowMs: number): ConsumerState => {
+  const subject = tables.subjects.find(row.subject);
   const storedAfter = (sequence: Sequence): number =>
-    Math.max(0, head.lastSequence - Math.max(sequence, head.firstSequence - 1));
+    subject === null ? 0 : tables.gone.storedAfter(subject, sequence);
   const common = {
     name: row.name,
     subject: row.subject,
     ack: row.ack,
     deliveredThrough: row.delivered_through,
     createdAtMs: row.created_at,
+    deadLetter: row.dead_letter ?? undefined,
   };
   if (row.ack === "all") {
     const pending = storedAfter(row.acked_through);
     return { ...common, ackedThrough: row.acked_through, pending, ackPending: 0, redelivered: 0 };
   }
-  tables.leases.settleExhausted(row, nowMs);
+  giveUpOverdue(tables, row, nowMs);
   tables.consumers.save(row);
   return {
     ...common,

@@ -3,16 +3,19 @@
  * as both run to their end without an await.
  * @module
  */
-import type { Head, Sequence, SubjectDetails, SubjectSummary } from "../../core/message.ts";
+import type { Head, Receipts, Sequence, SubjectDetails, SubjectSummary } from "../../core/message.ts";
 import type { FilterPolicy } from "../../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts";
 import type { EnvelopePage, MetadataStore, PageBounds, PulledPage } from "../contract.ts";
+import { auditOf } from "./audit.ts";
 import type { Connection } from "./connection.ts";
 import { PageMeter } from "./messages.ts";
 import { peekPage } from "./pull.ts";
+import { receiptsOf } from "./receipts.ts";
 import { shownRow, shownSubject } from "./retention.ts";
 import { headOf, type SubjectRow, summaryOf } from "./subjects.ts";
 import type { Tables } from "./tables.ts";
+import { mayHaveEnded } from "./ttl.ts";
 import { Writes } from "./writes.ts";
 
 /** What the store is made of; the schema is there already. */
@@ -38,23 +41,18 @@ export class SqliteMetadata extends Writes implements MetadataStore {
   }
 
   async heads(subjects: readonly Subject[]): Promise<readonly Head[]> {
-    const nowMs = this.clock();
-    return this.connection.read(() => subjects.map((subject) => headOf(shownSubject(this.tables, subject, nowMs))));
+    return this.look(subjects, (nowMs) => subjects.map((subject) => headOf(shownSubject(this.tables, subject, nowMs))));
   }
 
   async range(subject: Subject, fromSequence: Sequence, bounds: PageBounds): Promise<EnvelopePage> {
-    return this.connection.read(() => {
-      const row = this.#shown(subject);
+    return this.#show(subject, (row) => {
       const envelopes = row === null ? [] : this.tables.messages.page(row, fromSequence, new PageMeter(bounds));
       return { head: headOf(row), envelopes };
     });
   }
 
   async sequenceAt(subject: Subject, timestampMs: number): Promise<Sequence> {
-    return this.connection.read(() => {
-      const row = this.#shown(subject);
-      return row === null ? 1 : this.tables.messages.sequenceAt(row, timestampMs);
-    });
+    return this.#show(subject, (row) => (row === null ? 1 : this.tables.messages.sequenceAt(row, timestampMs)));
   }
 
   async subjects(query: {
@@ -62,14 +60,22 @@ export class SqliteMetadata extends Writes implements MetadataStore {
     readonly after?: string | undefined;
     readonly limit: number;
   }): Promise<{ readonly subjects: readonly SubjectSummary[]; readonly hasMore: boolean }> {
+    const { filter, after = "", limit } = query;
     const nowMs = this.clock();
-    const shown = (row: SubjectRow): SubjectRow => shownRow(this.tables, row, nowMs);
-    return this.connection.read(() => this.tables.subjects.list(query.filter, query.after ?? "", query.limit, shown));
+    for (;;) {
+      const ended: Subject[] = [];
+      const shown = (row: SubjectRow): SubjectRow => {
+        if (mayHaveEnded(row, nowMs)) ended.push(row.name);
+        return shownRow(this.tables, row, nowMs);
+      };
+      const listed = this.connection.read(() => this.tables.subjects.list(filter, after, limit, shown));
+      if (ended.length === 0) return listed;
+      await this.look(ended, () => undefined);
+    }
   }
 
   async subject(subject: Subject): Promise<SubjectDetails | null> {
-    return this.connection.read(() => {
-      const row = this.#shown(subject);
+    return this.#show(subject, (row) => {
       if (row === null) return null;
       const { created_at: createdAtMs, last_published_at: lastPublishedAtMs } = row;
       return { ...summaryOf(row), createdAtMs, lastPublishedAtMs, consumers: this.tables.consumers.count(subject) };
@@ -77,7 +83,11 @@ export class SqliteMetadata extends Writes implements MetadataStore {
   }
 
   async peek(subject: Subject, consumer: ConsumerName, bounds: PageBounds): Promise<PulledPage> {
-    return this.connection.read(() => peekPage(this.tables, subject, consumer, bounds, this.clock()));
+    return this.look([subject], (nowMs) => peekPage(this.tables, subject, consumer, bounds, nowMs));
+  }
+
+  async receipts(subject: Subject, sequence: Sequence): Promise<Receipts | null> {
+    return this.#show(subject, (row, nowMs) => (row === null ? null : receiptsOf(this.tables, row, sequence, nowMs)));
   }
 
   async policies(): Promise<readonly FilterPolicy[]> {
@@ -89,15 +99,23 @@ export class SqliteMetadata extends Writes implements MetadataStore {
   }
 
   async referenced(objects: readonly string[]): Promise<readonly boolean[]> {
-    return this.connection.read(() => objects.map((object) => this.tables.messages.isReferenced(object)));
+    return this.connection.read(() => objects.map((object) => this.tables.objects.isReferenced(object)));
+  }
+
+  async delayed(after: string | undefined, limit: number): ReturnType<NonNullable<MetadataStore["delayed"]>> {
+    return this.connection.read(() => this.tables.delayed.waiting(Number(after ?? 0), limit));
+  }
+
+  async audit(): Promise<readonly string[]> {
+    return this.connection.read(() => auditOf(this.connection));
   }
 
   async ready(): Promise<void> {
     this.connection.touch();
   }
 
-  /** Inside a transaction. */
-  #shown(subject: Subject): SubjectRow | null {
-    return shownSubject(this.tables, subject, this.clock());
+  /** Reads a subject as it is shown. */
+  #show<T>(subject: Subject, work: (row: SubjectRow | null, nowMs: number) => T): Promise<T> {
+    return this.look([subject], (nowMs) => work(shownSubject(this.tables, subject, nowMs), nowMs));
   }
 }

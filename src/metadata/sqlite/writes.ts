@@ -11,41 +11,86 @@ import type {
   AckRequest,
   CommitEntry,
   CommitOutcome,
+  Moved,
   NackOutcome,
   NackRequest,
   PulledPage,
   PullRequest,
+  SparseObject,
+  SparseRequest,
 } from "../contract.ts";
+import { releaseAcked } from "./acked.ts";
 import { commitEntries } from "./commit.ts";
+import { commitDelayed } from "./commit-due.ts";
+import { applyMoves, type Move, takeSparseObjects } from "./compact.ts";
 import type { Connection, Durability } from "./connection.ts";
 import { isConfigured } from "./consumers.ts";
 import { pullPage, pullSettles } from "./pull.ts";
 import { cutSubject } from "./purge.ts";
-import { cutExpired, expireSubjects } from "./retention.ts";
+import { type RedriveRequest, redriveLetters } from "./redrive.ts";
+import { cutExpired } from "./retention.ts";
 import { acknowledge, giveBack } from "./settle.ts";
+import type { Span } from "./spans.ts";
 import { consumerState, makeConsumer } from "./state.ts";
+import { subjectsToSweep, sweepSlice } from "./sweep.ts";
 import type { Tables } from "./tables.ts";
+import { mayHaveEnded } from "./ttl.ts";
+
+/** Messages from the middle that one transaction deletes at most because all have acknowledged them. */
+const releasedMax = 10_000;
+
+const subjectsOf = (requests: readonly { readonly subject: Subject }[]): readonly Subject[] => [
+  ...new Set(requests.map(({ subject }) => subject)),
+];
+
+/** Lets everybody else go first. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** The changing half of the store. Calls run to their end one after the other; none waits for another inside. */
 export abstract class Writes {
+  /** Subjects of which more is acknowledged by all than one transaction has deleted. */
+  readonly #unreleased = new Set<Subject>();
+
   /** @param clock Unix milliseconds; asked once a call, before anything is awaited */
   constructor(
     protected readonly connection: Connection,
     protected readonly tables: Tables,
     protected readonly clock: () => number,
   ) {
+    connection.read(() => tables.subjects.lookForExpiry());
     tables.garbage.start();
   }
 
   async commit(entries: readonly CommitEntry[]): Promise<readonly CommitOutcome[]> {
     if (entries.length === 0) return [];
-    return this.#write("durable", () => commitEntries(this.tables, entries, this.clock()));
+    // Only the room that a policy leaves depends on what has outlived its time.
+    const subjects = (): readonly Subject[] => {
+      if (this.tables.policies.isEmpty || !this.tables.subjects.mayExpire) return [];
+      return [...new Set(entries.map(({ subject }) => subject))].filter((each) => this.tables.policies.of(each));
+    };
+    return this.#change("durable", subjects, (nowMs) => commitEntries(this.tables, entries, nowMs));
+  }
+
+  async commitDue(limit: number): Promise<{ readonly committed: number; readonly nextInMs: number | null }> {
+    const nowMs = this.clock();
+    const { delayed } = this.tables;
+    const inMs = (atMs: number | null): number | null => (atMs === null ? null : Math.max(0, atMs - nowMs));
+    // Mostly nothing is due, and looking takes no lock.
+    const nextAtMs = this.connection.read(() => delayed.nextAtMs());
+    if (nextAtMs === null) delayed.rest();
+    if (nextAtMs === null || nextAtMs > nowMs) return { committed: 0, nextInMs: inMs(nextAtMs) };
+    return this.#write("durable", () => {
+      const committed = commitDelayed(this.tables, limit, nowMs);
+      return { committed, nextInMs: inMs(delayed.nextAtMs()) };
+    });
+  }
+
+  onMoved(listener: (moved: readonly Moved[]) => void): void {
+    this.tables.moved.listen(listener);
   }
 
   async purge(subject: Subject, through: Sequence): Promise<{ readonly deleted: number }> {
-    const nowMs = this.clock();
-    const deleted = this.#write("durable", () => {
-      cutExpired(this.tables, subject, nowMs);
+    const deleted = await this.#change("durable", [subject], (nowMs) => {
       const row = this.tables.subjects.find(subject);
       return row === null ? 0 : cutSubject(this.tables, row, through, nowMs);
     });
@@ -57,9 +102,7 @@ export abstract class Writes {
     name: ConsumerName,
     config: ConsumerConfig,
   ): Promise<{ readonly status: "created" | "same" | "differs"; readonly state: ConsumerState }> {
-    const nowMs = this.clock();
-    return this.#write("durable", () => {
-      cutExpired(this.tables, subject, nowMs);
+    return this.#change("durable", [subject], (nowMs) => {
       const found = this.tables.consumers.find(subject, name);
       const row = found ?? makeConsumer(this.tables, subject, name, config, nowMs);
       const status = found === null ? "created" : isConfigured(row, config) ? "same" : "differs";
@@ -68,26 +111,20 @@ export abstract class Writes {
   }
 
   async consumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null> {
-    const nowMs = this.clock();
-    return this.#write("durable", () => {
-      cutExpired(this.tables, subject, nowMs);
+    return this.#change("durable", [subject], (nowMs) => {
       const row = this.tables.consumers.find(subject, name);
       return row === null ? null : consumerState(this.tables, row, nowMs);
     });
   }
 
   async consumers(subject: Subject): Promise<readonly ConsumerState[]> {
-    const nowMs = this.clock();
-    return this.#write("durable", () => {
-      cutExpired(this.tables, subject, nowMs);
+    return this.#change("durable", [subject], (nowMs) => {
       return this.tables.consumers.list(subject).map((row) => consumerState(this.tables, row, nowMs));
     });
   }
 
   async deleteConsumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null> {
-    const nowMs = this.clock();
-    return this.#write("durable", () => {
-      cutExpired(this.tables, subject, nowMs);
+    return this.#change("durable", [subject], (nowMs) => {
       const row = this.tables.consumers.find(subject, name);
       if (row === null) return null;
       const state = consumerState(this.tables, row, nowMs);
@@ -98,40 +135,49 @@ export abstract class Writes {
   }
 
   async pull(request: PullRequest): Promise<PulledPage> {
-    const nowMs = this.clock();
     // A lease may be lost in a power cut; what was settled may not, as `acked_through` never moves back.
-    const page = this.#write("relaxed", () =>
+    const page = await this.#change("relaxed", [], (nowMs) =>
       pullSettles(this.tables, request, nowMs) ? undefined : pullPage(this.tables, request, nowMs),
     );
     if (page !== undefined) return page;
-    return this.#write("durable", () => {
-      cutExpired(this.tables, request.subject, nowMs);
-      return pullPage(this.tables, request, nowMs);
-    });
+    return this.#change("durable", [request.subject], (nowMs) => pullPage(this.tables, request, nowMs));
   }
 
   async ack(requests: readonly AckRequest[]): Promise<readonly AckOutcome[]> {
-    const nowMs = this.clock();
-    return this.#write("durable", () =>
-      requests.map((each) => {
-        cutExpired(this.tables, each.subject, nowMs);
-        return acknowledge(this.tables, each, nowMs);
-      }),
+    return this.#change("durable", subjectsOf(requests), (nowMs) =>
+      requests.map((each) => acknowledge(this.tables, each, nowMs)),
     );
   }
 
   async nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]> {
-    const nowMs = this.clock();
-    return this.#write("durable", () =>
-      requests.map((each) => {
-        cutExpired(this.tables, each.subject, nowMs);
-        return giveBack(this.tables, each, nowMs);
-      }),
+    return this.#change("durable", subjectsOf(requests), (nowMs) =>
+      requests.map((each) => giveBack(this.tables, each, nowMs)),
     );
   }
 
+  async redrive(
+    request: RedriveRequest,
+  ): Promise<{ readonly redriven: number; readonly next: Sequence | undefined }> {
+    const letters = (): readonly Subject[] => {
+      const from = this.tables.consumers.find(request.subject, request.consumer)?.dead_letter ?? null;
+      return from === null ? [request.subject] : [request.subject, from];
+    };
+    return this.#change("durable", letters, (nowMs) => redriveLetters(this.tables, request, nowMs));
+  }
+
+  async takeSparse(request: SparseRequest): Promise<readonly SparseObject[]> {
+    const nowMs = this.clock();
+    return this.#write("durable", () => takeSparseObjects(this.tables, request, nowMs));
+  }
+
+  async moveBodies(moves: readonly Move[], lingerMs = 0): Promise<number> {
+    const nowMs = this.clock();
+    return this.#write("durable", () => applyMoves(this.tables, moves, lingerMs, nowMs));
+  }
+
   async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced"> {
-    return this.#changePolicies(() => this.tables.policies.put(filter, policy));
+    const nowMs = this.clock();
+    return this.#changePolicies(() => this.tables.policies.put(filter, policy, nowMs));
   }
 
   async deletePolicy(filter: SubjectFilter): Promise<RetentionPolicy | null> {
@@ -142,8 +188,16 @@ export abstract class Writes {
     after: string | undefined,
     limit: number,
   ): Promise<{ readonly expired: number; readonly next: string | undefined }> {
-    const nowMs = this.clock();
-    return this.#write("durable", () => expireSubjects(this.tables, after ?? "", limit, nowMs));
+    const { subjects, next } = this.connection.read(() => subjectsToSweep(this.tables, after ?? "", limit));
+    let [expired, swept] = [0, 0];
+    while (swept < subjects.length) {
+      if (swept > 0 || expired > 0) await turn();
+      const nowMs = this.clock();
+      const slice = this.#write("durable", () => sweepSlice(this.tables, subjects.slice(swept), nowMs));
+      expired += slice.removed;
+      swept += slice.subjects;
+    }
+    return { expired, next };
   }
 
   async takeDead(request: {
@@ -178,11 +232,72 @@ export abstract class Writes {
     this.connection.close();
   }
 
-  /** One transaction; what it deleted is removed afterwards. */
+  /**
+   * One transaction on subjects of which nothing is too old. Where there is very much to remove before, or behind what
+   * was acknowledged, that is done in transactions of its own between others' work.
+   */
+  async #change<T>(
+    durability: Durability,
+    subjects: readonly Subject[] | (() => readonly Subject[]),
+    work: (nowMs: number) => T,
+  ): Promise<T> {
+    const isCut = (nowMs: number): boolean =>
+      (typeof subjects === "function" ? subjects() : subjects).every(
+        (subject) => cutExpired(this.tables, subject, nowMs).isAll,
+      );
+    for (;;) {
+      const nowMs = this.clock();
+      const done = this.#write(durability, () => (isCut(nowMs) ? { result: work(nowMs) } : undefined));
+      if (done !== undefined) {
+        if (this.#unreleased.size > 0) await this.#releaseRest();
+        return done.result;
+      }
+      do await turn();
+      while (!this.#write("relaxed", () => isCut(nowMs)));
+    }
+  }
+
+  /** Reads subjects of which nothing is too old; what has outlived its time is removed before. */
+  protected async look<T>(
+    subjects: readonly Subject[],
+    work: (nowMs: number) => T,
+  ): Promise<T> {
+    const nowMs = this.clock();
+    const { tables } = this;
+    const done = this.connection.read(() => {
+      const hasEnded = tables.subjects.mayExpire && subjects.some((each) => mayHaveEnded(tables.subjects.find(each), nowMs));
+      return hasEnded ? undefined : { result: work(nowMs) };
+    });
+    return done === undefined ? this.#change("relaxed", subjects, work) : done.result;
+  }
+
+  /** One transaction; what it deleted is removed afterwards, and what it committed by itself is told. */
   #write<T>(durability: Durability, work: () => T): T {
-    const result = this.connection.write(durability, work);
-    this.tables.garbage.startNoted();
+    const { releases, moved, garbage } = this.tables;
+    moved.drop();
+    releases.take();
+    const result = this.connection.write(durability, () => {
+      const result = work();
+      for (const [subject, span] of releases.take()) this.#release(subject, span);
+      return result;
+    });
+    garbage.startNoted();
+    moved.tell();
     return result;
+  }
+
+  /** Deletes what acknowledgements of this transaction have completed. */
+  #release(subject: Subject, span?: Span): void {
+    const { isAll } = releaseAcked(this.tables, subject, this.clock(), releasedMax, span);
+    if (isAll) this.#unreleased.delete(subject);
+    else this.#unreleased.add(subject);
+  }
+
+  async #releaseRest(): Promise<void> {
+    for (const subject of this.#unreleased) {
+      do await turn();
+      while (this.#unreleased.has(subject) && this.#write("relaxed", () => (this.#release(subject), true)));
+    }
   }
 
   /** What is known of the policies is read anew, also when it is not known whether they have changed. */

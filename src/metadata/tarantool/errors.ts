@@ -15,6 +15,7 @@ const codes: Readonly<Partial<Record<number, ErrorCode>>> = {
   6: "unavailable",
   7: "internal",
   14: "too_many_policies",
+  17: "no_dead_letters",
 };
 
 const details: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -22,6 +23,7 @@ const details: Readonly<Partial<Record<ErrorCode, string>>> = {
   overloaded: "The metadata store has too much to do.",
   consumer_not_found: "The consumer is not there (any more).",
   too_many_policies: "A store has at most 1000 policies.",
+  no_dead_letters: "The consumer names no subject for dead letters.",
 };
 
 /** A function answered with an error number; it changed nothing. */

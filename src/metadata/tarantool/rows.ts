@@ -13,6 +13,9 @@ import type {
   Envelope,
   Head,
   Headers,
+  Receipts,
+  RecipientStatus,
+  Sequence,
   SubjectSummary,
 } from "../../core/message.ts";
 import type { FilterPolicy, RetentionPolicy } from "../../core/policy.ts";
@@ -42,7 +45,7 @@ export const listOf = (value: unknown): readonly unknown[] => {
 const writer = new MsgpackWriter();
 
 /** Numbers things in the order in which they are first seen, from 1 on. */
-class Places {
+export class Places {
   readonly names: string[] = [];
   readonly #places = new Map<string, number>();
 
@@ -70,6 +73,29 @@ const writeHeaders = (headers: Headers): void => {
 };
 
 const itemsPerEntry = 8;
+const itemsPerExtra = 5;
+
+const isExtra = ({ body, ttlMs, deliverAt }: CommitEntry): boolean =>
+  body.storedLength !== undefined || ttlMs !== undefined || deliverAt !== undefined;
+
+/** What few entries have: nothing where none has any of it. */
+const writeExtras = (entries: readonly CommitEntry[]): void => {
+  const extras = entries.reduce((count, entry) => count + (isExtra(entry) ? 1 : 0), 0);
+  if (extras === 0) {
+    writer.nil();
+    return;
+  }
+  writer.arrayHead(extras * itemsPerExtra);
+  for (const [index, entry] of entries.entries()) {
+    if (!isExtra(entry)) continue;
+    const { body, ttlMs, deliverAt } = entry;
+    writer.number(index + 1);
+    writer.value(body.storedLength);
+    writer.value(ttlMs);
+    writer.value(deliverAt !== undefined && "inMs" in deliverAt ? deliverAt.inMs : undefined);
+    writer.value(deliverAt !== undefined && "atMs" in deliverAt ? deliverAt.atMs : undefined);
+  }
+};
 
 /** The request of `mts_commit`. */
 export const packCommit = (
@@ -89,7 +115,7 @@ export const packCommit = (
   writer.string(client);
   writer.number(written.slot);
   writer.number(written.number);
-  writer.arrayHead(4);
+  writer.arrayHead(5);
   writer.number(dedupeWindowMs);
   writer.value(subjects.names);
   writer.value(objects.names);
@@ -104,6 +130,7 @@ export const packCommit = (
     writer.value(messageId);
     writer.value(expectedLastSequence);
   }
+  writeExtras(entries);
   return writer.copy();
 };
 
@@ -127,6 +154,7 @@ export const configItems = (config: ConsumerConfig): readonly unknown[] => [
   config.ackWaitMs,
   config.maxDeliver,
   config.maxAckPending,
+  config.deadLetter,
 ];
 
 // Answers --------------------------------------------------------------------------------------------------------
@@ -152,7 +180,7 @@ class Lanes {
   /** Keeps the subjects in the order of the request. */
   notCommitted(subject: Subject, outcome: unknown): CommitOutcome {
     this.#places.of(subject);
-    const [status, sequence, timestampMs] = listOf(outcome);
+    const [status, sequence, timestampMs, isDuplicate] = listOf(outcome);
     switch (status) {
       case 1:
         return { status: "duplicate", sequence: intOf(sequence), timestampMs: intOf(timestampMs) };
@@ -162,6 +190,13 @@ class Lanes {
         return { status: "subject_full" };
       case 4:
         return { status: "body_gone" };
+      case 5:
+        return {
+          status: "scheduled",
+          scheduleId: textOf(sequence),
+          dueAtMs: intOf(timestampMs),
+          duplicate: isDuplicate === true,
+        };
       default:
         return wrong("an outcome of another kind");
     }
@@ -199,11 +234,17 @@ const objectsOf = (value: unknown): ReadonlyMap<number, string> => {
   return names;
 };
 
+/** A whole number of a field that is empty, or missing at the end of a row, where there is none. */
+export const optionalOf = (value: unknown): number | undefined =>
+  value === undefined || value === null ? undefined : intOf(value);
+
 const envelopesOf = (subject: Subject, rows: unknown, objects: unknown): Envelope[] => {
   const names = objectsOf(objects);
   return listOf(rows).map((row): Envelope => {
-    const [, sequence, timestamp, object, , offset, length, sha256, headers] = listOf(row);
+    const [, sequence, timestamp, object, , offset, length, sha256, headers, expiresAt, stored] = listOf(row);
     const isMeasured = sha256 instanceof Uint8Array;
+    const expiresAtMs = optionalOf(expiresAt);
+    const storedLength = optionalOf(stored);
     return {
       subject,
       sequence: intOf(sequence),
@@ -215,7 +256,9 @@ const envelopesOf = (subject: Subject, rows: unknown, objects: unknown): Envelop
         length: isMeasured ? intOf(length) : 0,
         // A copy: the view would keep the whole answer in memory.
         sha256: isMeasured ? new Uint8Array(sha256) : emptyDigest,
+        ...(storedLength === undefined ? {} : { storedLength }),
       },
+      ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
     };
   });
 };
@@ -258,7 +301,8 @@ export const pulledPage = (subject: Subject, answer: unknown): PulledPage => {
 /** A consumer's state, or null. */
 export const stateOf = (answer: unknown): ConsumerState | null => {
   if (answer === null) return null;
-  const [name, subject, ack, acked, delivered, pending, ackPending, redelivered, createdAt] = listOf(answer);
+  const [name, subject, ack, acked, delivered, pending, ackPending, redelivered, createdAt, deadLetter] =
+    listOf(answer);
   return {
     name: textOf(name) as ConsumerName,
     subject: textOf(subject) as Subject,
@@ -269,19 +313,39 @@ export const stateOf = (answer: unknown): ConsumerState | null => {
     ackPending: intOf(ackPending),
     redelivered: intOf(redelivered),
     createdAtMs: intOf(createdAt),
+    ...(typeof deadLetter === "string" ? { deadLetter: deadLetter as Subject } : {}),
   };
 };
 
 const limitOf = (value: unknown): number | null => (value === null ? null : intOf(value));
 
-/** `{filter, max_age_ms, max_messages, max_bytes, discard}`. */
+const recipientsOf = (value: unknown): RetentionPolicy["recipients"] => {
+  if (value === undefined || value === null) return null;
+  return typeof value === "number" ? intOf(value) : (listOf(value).map(textOf) as ConsumerName[]);
+};
+
+/** A policy as `mts_put_policy` takes it, behind its filter. */
+export const policyItems = (policy: RetentionPolicy): readonly unknown[] => [
+  policy.maxAgeMs,
+  policy.maxMessages,
+  policy.maxBytes,
+  policy.discard,
+  policy.retain,
+  policy.recipients,
+  policy.recipientTimeoutMs,
+];
+
+/** `{filter, max_age_ms, max_messages, max_bytes, discard, retain, recipients, recipient_timeout_ms}`. */
 export const policyOf = (answer: unknown): FilterPolicy => {
-  const [filter, maxAgeMs, maxMessages, maxBytes, discard] = listOf(answer);
+  const [filter, maxAgeMs, maxMessages, maxBytes, discard, retain, recipients, recipientTimeoutMs] = listOf(answer);
   const policy: RetentionPolicy = {
     maxAgeMs: limitOf(maxAgeMs),
     maxMessages: limitOf(maxMessages),
     maxBytes: limitOf(maxBytes),
     discard: discard === "old" || discard === "new" ? discard : wrong("no way to discard"),
+    retain: retain === "limits" || retain === "acked" ? retain : wrong("no way to retain"),
+    recipients: recipientsOf(recipients),
+    recipientTimeoutMs: limitOf(recipientTimeoutMs),
   };
   return { filter: textOf(filter) as SubjectFilter, policy };
 };
@@ -293,3 +357,32 @@ export const summaryAt = (items: readonly unknown[], place: number): SubjectSumm
   messages: intOf(items[place + 3]),
   bytes: intOf(items[place + 4]),
 });
+
+const recipientStatuses: readonly unknown[] = [
+  "acked",
+  "pending",
+  "absent",
+  "timed_out",
+  "exempt",
+] satisfies readonly RecipientStatus[];
+
+const statusOf = (value: unknown): RecipientStatus =>
+  recipientStatuses.includes(value) ? (value as RecipientStatus) : wrong("no status of a recipient");
+
+/** The answer of `mts_receipts`, or null. */
+export const receiptsOf = (subject: Subject, sequence: Sequence, answer: unknown): Receipts | null => {
+  if (answer === null) return null;
+  const [released, recipientsTotal, acked, list] = listOf(answer);
+  const items = listOf(list);
+  return {
+    subject,
+    sequence,
+    released: released === true,
+    recipientsTotal: intOf(recipientsTotal),
+    acked: intOf(acked),
+    recipients: Array.from({ length: items.length / 2 }, (_, index) => ({
+      name: textOf(items[index * 2]) as ConsumerName,
+      status: statusOf(items[index * 2 + 1]),
+    })),
+  };
+};

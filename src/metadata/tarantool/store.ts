@@ -4,9 +4,11 @@
  */
 import { StreamError } from "../../core/errors.ts";
 import type {
+  BodyRef,
   ConsumerConfig,
   ConsumerState,
   Head,
+  Receipts,
   Sequence,
   SubjectDetails,
   SubjectSummary,
@@ -26,8 +28,11 @@ import type {
   PageBounds,
   PulledPage,
   PullRequest,
+  SparseObject,
+  SparseRequest,
 } from "../contract.ts";
 import type { Calls } from "./calls.ts";
+import { moveItems, sparseItems, sparseObjects } from "./compaction.ts";
 import { unavailable } from "./errors.ts";
 import { TarantoolFeed } from "./feed.ts";
 import type { Link } from "./link.ts";
@@ -39,9 +44,12 @@ import {
   headsOf,
   intOf,
   listOf,
+  optionalOf,
   packCommit,
+  policyItems,
   policyOf,
   pulledPage,
+  receiptsOf,
   stateOf,
   summaryAt,
   textOf,
@@ -66,7 +74,7 @@ export interface Hello {
 /** The protocol of the functions that this driver speaks. */
 const protocol = 1;
 /** The oldest schema whose functions are all that this driver needs. */
-const schemaMin = 4;
+const schemaMin = 6;
 
 /** Asks who is there. @throws StreamError `unavailable` */
 export const greet = async (calls: Calls): Promise<Hello> => {
@@ -209,13 +217,53 @@ export class TarantoolMetadata implements MetadataStore {
 
   async nack(requests: readonly NackRequest[]): Promise<readonly NackOutcome[]> {
     if (requests.length === 0) return [];
-    const items = requests.map(({ subject, consumer, sequences, delayMs }) => [subject, consumer, sequences, delayMs]);
+    const items = requests.map(({ subject, consumer, sequences, delayMs, error }) => [
+      subject,
+      consumer,
+      sequences,
+      delayMs,
+      error,
+    ]);
     return listOf(await this.#calls.writePlain("mts_nack", items)).map(nackOutcome);
   }
 
+  async commitDue(limit: number): Promise<{ readonly committed: number; readonly nextInMs: number | null }> {
+    const answer = await this.#calls.writePlain("mts_commit_due", [this.#dedupeWindowMs, limit]);
+    const [committed, nextInMs] = listOf(answer);
+    return { committed: intOf(committed), nextInMs: nextInMs === null ? null : intOf(nextInMs) };
+  }
+
+  /** Never called: `changes` tells of them. */
+  onMoved(): void {
+    return undefined;
+  }
+
+  async redrive(request: {
+    readonly subject: Subject;
+    readonly consumer: ConsumerName;
+    readonly from: Sequence;
+    readonly limit: number;
+  }): Promise<{ readonly redriven: number; readonly next: Sequence | undefined }> {
+    const { subject, consumer, from, limit } = request;
+    const [redriven, next] = listOf(await this.#calls.writePlain("mts_redrive", [subject, consumer, from, limit]));
+    return { redriven: intOf(redriven), next: optionalOf(next) };
+  }
+
+  async takeSparse(request: SparseRequest): Promise<readonly SparseObject[]> {
+    return sparseObjects(await this.#calls.writePlain("mts_take_sparse", sparseItems(request)));
+  }
+
+  async moveBodies(moves: readonly { readonly from: BodyRef; readonly to: BodyRef }[], lingerMs = 0): Promise<number> {
+    if (moves.length === 0) return 0;
+    return intOf(await this.#calls.writePlain("mts_move_bodies", moveItems(moves, lingerMs)));
+  }
+
+  async receipts(subject: Subject, sequence: Sequence): Promise<Receipts | null> {
+    return receiptsOf(subject, sequence, await this.#calls.read("mts_receipts", [subject, sequence]));
+  }
+
   async putPolicy(filter: SubjectFilter, policy: RetentionPolicy): Promise<"created" | "same" | "replaced"> {
-    const { maxAgeMs, maxMessages, maxBytes, discard } = policy;
-    const status = await this.#calls.writePlain("mts_put_policy", [filter, maxAgeMs, maxMessages, maxBytes, discard]);
+    const status = await this.#calls.writePlain("mts_put_policy", [filter, ...policyItems(policy)]);
     if (status === "created" || status === "same" || status === "replaced") return status;
     throw new StreamError("internal", "The metadata store answered nothing of a policy.");
   }

@@ -118,6 +118,47 @@ describe("tarantool: a server that dies", () => {
     );
   });
 
+  test("what is delayed is committed once, and given up once, by several nodes across kills", async () => {
+    await withStore(
+      async (store, tarantool) => {
+        const options = { callMsMax: 30_000 };
+        const nodes = [store, await open(tarantool, options), await open(tarantool, options)];
+        const letters = subjectOf("letters.eu");
+        const config = { ack: "explicit", ackWaitMs: 1, maxDeliver: 1, deadLetter: letters } as const;
+        await store.putConsumer(orders, worker, configOf(config));
+        const entries = upTo(300).map((offset) => entryOf(orders, { offset, deliverAt: { inMs: 1 } }));
+        expect((await store.commit(entries)).every(({ status }) => status === "scheduled")).toBe(true);
+        const lastOf = async (subject: Subject): Promise<Sequence> =>
+          (await store.heads([subject]))[0]?.lastSequence ?? 0;
+        const working = nodes.map(async (node) => {
+          while ((await lastOf(letters)) < 300) {
+            await node.commitDue(5);
+            await node.pull({
+              subject: orders,
+              consumer: worker,
+              limit: 5,
+              bodyBytesMax: 1e9,
+              autoAck: false,
+              create: false,
+            });
+          }
+        });
+        for (const wanted of [50, 150, 250]) {
+          while ((await lastOf(letters)) < wanted) await store.heads([orders]);
+          await tarantool.restart("SIGKILL");
+        }
+        await Promise.all(working);
+        for (const subject of [orders, letters]) {
+          const places = await placesOf(store, subject);
+          expect([...places.keys()].toSorted((a, b) => a - b)).toEqual(upTo(300));
+          expect([...places.values()].every(({ length }) => length === 1)).toBe(true);
+        }
+        await Promise.all(nodes.slice(1).map((node) => node.close()));
+      },
+      { callMsMax: 30_000 },
+    );
+  });
+
   test("readiness says what is down, and that it is up again", async () => {
     await withStore(
       async (store, tarantool) => {
@@ -394,7 +435,8 @@ describe("tarantool: versions of the schema", () => {
       `require("mts.schema").upgrade(1)
        local store = require("mts.store")
        store.insert_subject("${orders}", 1, 7, 1000)
-       store.insert_message(1, 1, 1000, store.refer("old", 1), 7, 0, 7, ("x"):rep(32), { "a", "b" })`,
+       local object = require("mts.objects").refer("old", 1, 7, 7, 1000)
+       store.insert_message(1, 1, 1000, object, 7, 0, 7, ("x"):rep(32), { "a", "b" })`,
     );
     await tarantool.start();
     const store = await open(tarantool);

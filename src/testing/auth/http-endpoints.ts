@@ -19,6 +19,10 @@ const json = (body: unknown): Pick<Endpoint, "headers" | "body"> => ({
   body: JSON.stringify(body),
 });
 
+const claim = { length: 5, sha256: "00".repeat(32) };
+const pointerType = "application/vnd.s3-pointer+json";
+const pointer = JSON.stringify({ format: "s3-pointer-v1", key: "k", ...claim });
+
 /**
  * The endpoints.
  * @param encoded the subject as it stands in a path; `subject` is what it means, for bodies
@@ -32,6 +36,11 @@ export const httpEndpoints = (subject: string, encoded = encodeURIComponent(subj
     { verb: "publish", method: "POST", path: messages, body: "x" },
     { verb: "publish", method: "POST", path: messages, body: "x".repeat(300 * 1024) },
     { verb: "publish", method: "POST", path: "/v1/messages", ...json({ messages: [{ subject, data: "x" }] }) },
+    { verb: "publish", method: "POST", path: messages, headers: { delay: "1h" }, body: "x" },
+    { verb: "publish", method: "POST", path: `${messages}?wait=acked&wait_ms=1`, body: "x" },
+    { verb: "publish", method: "POST", path: messages, headers: { "content-type": pointerType }, body: pointer },
+    { verb: "publish", method: "POST", path: `${root}/uploads`, ...json(claim) },
+    { verb: "publish", method: "POST", path: `${root}/uploads/complete`, ...json({ key: "k", ...claim }) },
     { verb: "fetch", method: "GET", path: messages },
     { verb: "fetch", method: "HEAD", path: messages },
     { verb: "fetch", method: "GET", path: `${messages}?headers_only=true` },
@@ -39,6 +48,9 @@ export const httpEndpoints = (subject: string, encoded = encodeURIComponent(subj
     { verb: "fetch", method: "GET", path: `${messages}/1` },
     { verb: "fetch", method: "HEAD", path: `${messages}/1` },
     { verb: "fetch", method: "GET", path: `${messages}/1`, headers: { range: "bytes=0-0" } },
+    { verb: "fetch", method: "GET", path: `${messages}/1?deliver=pointer` },
+    { verb: "fetch", method: "GET", path: `${messages}?deliver=pointer` },
+    { verb: "fetch", method: "GET", path: `${messages}/1/receipts` },
     { verb: "fetch", method: "GET", path: root },
     {
       verb: "subscribe",
@@ -54,6 +66,7 @@ export const httpEndpoints = (subject: string, encoded = encodeURIComponent(subj
     { verb: "fetch", method: "GET", path: `${consumer}/peek` },
     { verb: "consume", method: "POST", path: `${consumer}/ack`, ...json({ sequences: [1] }) },
     { verb: "consume", method: "POST", path: `${consumer}/nack`, ...json({ sequences: [1] }) },
+    { verb: "consume", method: "POST", path: `${consumer}/redrive`, ...json({}) },
     { verb: "consume", method: "DELETE", path: consumer },
     { verb: "purge", method: "DELETE", path: `${messages}?through=0` },
     { verb: "purge", method: "PUT", path: policy, ...json({ max_messages: 1000 }) },

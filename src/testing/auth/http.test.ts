@@ -252,3 +252,49 @@ describe("where a token stands", () => {
     expect(Object.keys(document.paths["/v1/subjects"]?.["get"]?.responses ?? {})).toContain("403");
   });
 });
+
+describe("signed addresses", () => {
+  const send = (
+    method: string,
+    path: string,
+    token: string | undefined,
+    body?: string,
+    headers = {},
+  ): Promise<Response> =>
+    fetch(auth().server.url + path, {
+      method,
+      headers: { ...headers, ...(token === undefined ? {} : bearer(token)) },
+      ...(body !== undefined && { body }),
+    });
+
+  test("need no token, but getting one needs the right", async () => {
+    const { issuer } = auth();
+    const messages = `/v1/subjects/${subject}/messages`;
+    const reader = issuer.token({ allowed_subjects: [subject], permissions: ["fetch"] });
+    const pointer = await send("GET", `${messages}/1?deliver=pointer`, reader);
+    const { url } = (await pointer.json()) as { readonly url: string };
+    expect(await (await send("GET", url, undefined)).text()).toBe("stored");
+    // Whoever sends a token beside it is asked nothing either.
+    expect((await send("GET", url, "x.y.z")).status).toBe(200);
+  });
+
+  test("an upload is opened and published with the right to publish, and put without a token", async () => {
+    const { issuer } = auth();
+    const writer = issuer.token({ allowed_subjects: [subject], permissions: ["publish"] });
+    const claim = { length: 5, sha256: new Bun.CryptoHasher("sha256").update("hello").digest("hex") };
+    const json = { "content-type": "application/json" };
+    const opened = await send("POST", `/v1/subjects/${subject}/uploads`, writer, JSON.stringify(claim), json);
+    const { key, requests } = (await opened.json()) as {
+      readonly key: string;
+      readonly requests: readonly { readonly url: string }[];
+    };
+    expect((await send("PUT", requests[0]?.url ?? "", undefined, "hello")).status).toBe(200);
+    const pointer = JSON.stringify({ format: "s3-pointer-v1", key, ...claim });
+    const type = { "content-type": "application/vnd.s3-pointer+json" };
+    const path = `/v1/subjects/${subject}/messages`;
+    expect((await send("POST", path, undefined, pointer, type)).status).toBe(401);
+    const reader = issuer.token({ allowed_subjects: [subject], permissions: ["fetch"] });
+    expect((await send("POST", path, reader, pointer, type)).status).toBe(403);
+    expect((await send("POST", path, writer, pointer, type)).status).toBe(201);
+  });
+});

@@ -125,9 +125,13 @@ export class Call implements GrpcCall, StreamListener {
     this.#drainListeners.push(listener);
   }
 
+  addTrailers(trailers: Trailers): void {
+    this.#trailers = { ...this.#trailers, ...trailers };
+  }
+
   end(trailers?: Trailers): void {
     if (this.#over) return;
-    if (trailers !== undefined) this.#trailers = { ...this.#trailers, ...trailers };
+    if (trailers !== undefined) this.addTrailers(trailers);
     this.#respond();
     this.#finish("OK");
     this.stream.finish(this.#trailers);

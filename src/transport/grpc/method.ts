@@ -24,6 +24,8 @@ export interface GrpcCall {
   room(): Promise<void>;
   /** Runs whenever there is room again. */
   onDrain(listener: () => void): void;
+  /** Adds trailers to an end with OK. */
+  addTrailers(trailers: Trailers): void;
   /** Ends the call with OK. */
   end(trailers?: Trailers): void;
   /** Ends the call with the status of what was thrown. Without effect when it is over. */

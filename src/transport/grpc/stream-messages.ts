@@ -5,7 +5,13 @@
 import type { DamagedMessage, Delivery, Page } from "../../broker/contract.ts";
 import { StreamError } from "../../core/errors.ts";
 import { batchMessagesMax } from "../../core/limits.ts";
-import type { PublishOutcome, Receipt, Sequence } from "../../core/message.ts";
+import {
+  isScheduled,
+  type PublishOutcome,
+  type Receipt,
+  type ScheduledReceipt,
+  type Sequence,
+} from "../../core/message.ts";
 import type { Subject } from "../../core/subject.ts";
 import { mapEntrySize, readMapEntry } from "./messages.ts";
 import { delimitedSize, ProtoReader, ProtoWriter, varintSize } from "./protobuf.ts";
@@ -26,6 +32,9 @@ export const readPublish = (bytes: Buffer): RawDraft => {
     else if (reader.field === 3) readMapEntry(reader.sub(), (headers ??= {}));
     else if (reader.field === 4) draft["message_id"] = reader.string();
     else if (reader.field === 5) draft["expected_last_sequence"] = reader.uint64();
+    else if (reader.field === 6) draft["ttl_ms"] = reader.int64();
+    else if (reader.field === 7) draft["delay_ms"] = reader.int64();
+    else if (reader.field === 8) draft["deliver_at"] = reader.int64();
     else reader.skip();
   }
   if (headers !== undefined) draft["headers"] = headers;
@@ -51,8 +60,13 @@ export const readPublishBatch = (bytes: Buffer): readonly Buffer[] => {
   return messages;
 };
 
-export const writeReceipt = ({ subject, sequence, timestampMs, duplicate }: Receipt): Buffer =>
-  new ProtoWriter(64).string(1, subject).number(2, sequence).number(3, timestampMs).bool(4, duplicate).done();
+export const writeReceipt = (receipt: Receipt | ScheduledReceipt): Buffer => {
+  const writer = new ProtoWriter(64).string(1, receipt.subject);
+  if (isScheduled(receipt)) {
+    return writer.bool(4, receipt.duplicate).string(5, receipt.scheduleId).number(6, receipt.dueAtMs).done();
+  }
+  return writer.number(2, receipt.sequence).number(3, receipt.timestampMs).bool(4, receipt.duplicate).done();
+};
 
 const writeError = (error: StreamError): Buffer =>
   new ProtoWriter()
@@ -112,24 +126,33 @@ const readPageRequest = (bytes: Buffer, hasConsumer: boolean): RawPageRequest =>
 export const readReadRequest = (bytes: Buffer): RawPageRequest => readPageRequest(bytes, false);
 export const readFetchRequest = (bytes: Buffer): RawPageRequest => readPageRequest(bytes, true);
 
-/** `AckRequest`; `NackRequest` has `delayMs`. */
+/** `AckRequest`; `NackRequest` has `delayMs` and `error`. */
 export interface RawSettled {
   subject: string;
   consumer: string;
   sequence: number | undefined;
   readonly sequences: number[];
   delayMs: number;
+  error: string | undefined;
 }
 
 const readSettled = (bytes: Buffer, isNack: boolean): RawSettled => {
   const reader = new ProtoReader(bytes);
-  const settled: RawSettled = { subject: "", consumer: "", sequence: undefined, sequences: [], delayMs: 0 };
+  const settled: RawSettled = {
+    subject: "",
+    consumer: "",
+    sequence: undefined,
+    sequences: [],
+    delayMs: 0,
+    error: undefined,
+  };
   while (reader.next()) {
     if (reader.field === 1) settled.subject = reader.string();
     else if (reader.field === 2) settled.consumer = reader.string();
     else if (reader.field === 3 && !isNack) settled.sequence = reader.uint64();
     else if (reader.field === (isNack ? 3 : 4)) reader.uint64s(settled.sequences);
     else if (reader.field === 4) settled.delayMs = reader.int64();
+    else if (reader.field === 5 && isNack) settled.error = reader.string();
     else reader.skip();
   }
   return settled;
@@ -144,10 +167,12 @@ export const writeAck = (ackedThrough: Sequence, moved: boolean): Buffer =>
 export const writeNack = (redeliver: number): Buffer => new ProtoWriter(16).number(1, redeliver).done();
 
 /** Bytes of a `Message`. */
-const messageSize = ({ subject, sequence, timestampMs, headers, deliveries, sha256, body }: Delivery): number => {
+const messageSize = (message: Delivery): number => {
+  const { subject, sequence, timestampMs, headers, deliveries, sha256, body, expiresAtMs } = message;
   let size = delimitedSize(Buffer.byteLength(subject)) + 3 + varintSize(sequence) + varintSize(timestampMs);
   size += varintSize(deliveries) + delimitedSize(sha256.length);
   for (const name in headers) size += mapEntrySize(name, headers[name] ?? "");
+  if (expiresAtMs !== undefined) size += 1 + varintSize(expiresAtMs);
   return body.length === 0 ? size : size + delimitedSize(body.length);
 };
 
@@ -155,6 +180,7 @@ const writeMessage = (writer: ProtoWriter, message: Delivery): void => {
   writer.string(1, message.subject).number(2, message.sequence).presentNumber(3, message.timestampMs);
   writer.map(4, message.headers).presentNumber(5, message.deliveries).presentBytes(6, message.sha256);
   writer.bytes(7, message.body);
+  if (message.expiresAtMs !== undefined) writer.presentNumber(8, message.expiresAtMs);
 };
 
 const messagesSize = (messages: readonly Delivery[]): number => {

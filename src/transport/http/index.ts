@@ -5,7 +5,6 @@
  */
 import { Elysia } from "elysia";
 import type { Authenticator } from "../../auth/contract.ts";
-import type { Broker } from "../../broker/contract.ts";
 import { tokenInAddress } from "../../codec/bearer.ts";
 import { checkOrigin } from "../../codec/origin.ts";
 import type { ByteBudget } from "../../core/admission.ts";
@@ -22,19 +21,21 @@ import { policyRoutes } from "./policies.ts";
 import { problemResponse } from "./problem.ts";
 import { publishRoutes } from "./publish.ts";
 import { readRoutes } from "./read.ts";
-import type { HttpLog, HttpServices, Route } from "./route.ts";
+import type { HttpLog, HttpServices, OpenBroker, Route } from "./route.ts";
 import { mountRoutes } from "./router.ts";
+import { signedRoutes } from "./signed.ts";
 import { subjectRoutes } from "./subjects.ts";
 import { swaggerRoutes } from "./swagger.ts";
 import { type HttpClock, systemClock, TailSet } from "./tails.ts";
+import { uploadRoutes } from "./uploads.ts";
 
 export type { HttpLog } from "./route.ts";
 export type { HttpClock } from "./tails.ts";
 
 /** What the transport is made of. */
 export interface HttpAppOptions {
-  /** Asked whether it is ready; everything else goes through the callers' principals. */
-  readonly broker: Pick<Broker, "readiness">;
+  /** Asked whether it is ready, and for signed addresses; everything else goes through the callers' principals. */
+  readonly broker: OpenBroker;
   readonly authenticator: Authenticator;
   /** Browser origins let in beside the server's own; `*` alone lets all in. */
   readonly allowedOrigins: readonly string[];
@@ -98,12 +99,14 @@ export const createHttpApp = (options: HttpAppOptions): HttpApp => {
 const allRoutes = (services: HttpServices, { version, authenticator }: HttpAppOptions): readonly Route[] => {
   let document: Promise<string> | undefined;
   const routes: readonly Route[] = [
-    ...publishRoutes(),
+    ...publishRoutes(services),
+    ...uploadRoutes(),
     ...readRoutes(services),
     ...messageRoutes(services),
     ...subjectRoutes(),
     ...consumerRoutes(services),
     ...policyRoutes(),
+    ...signedRoutes(services),
     ...opsRoutes(services),
     ...swaggerRoutes(() => (document ??= openApiDocument(routes, version, authenticator.anonymous === undefined))),
   ];

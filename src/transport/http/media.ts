@@ -38,7 +38,7 @@ export const unsupportedType = (read: readonly Representation[]): StreamError =>
 };
 
 /**
- * Refuses compressed bodies: bytes are stored as they come, and nobody would know later that they were compressed.
+ * Refuses compressed bodies where the server itself reads them.
  * @throws StreamError `unsupported_media_type`
  */
 export const checkContentEncoding = (request: Request): void => {

@@ -16,7 +16,15 @@ const call = async (method: string, path: string, body?: unknown, url = server()
   return { status: response.status, body: await response.json() };
 };
 
-const none = { max_age: null, max_messages: null, max_bytes: null, discard: "old" };
+const none = {
+  max_age: null,
+  max_messages: null,
+  max_bytes: null,
+  discard: "old",
+  retain: "limits",
+  recipients: null,
+  recipient_timeout: null,
+};
 
 test("put, replaced, shown, listed in order, deleted", async () => {
   const filter = "заказы/eu.*.>";

@@ -12,7 +12,7 @@ import { type HttpCall, pathParameter, type Route } from "./route.ts";
 
 const collection = "/v1/policies";
 const one = `${collection}/:filter`;
-/** A policy is four short fields. */
+/** A policy is a few short fields and at most a hundred names. */
 const policyBodyBytesMax = 64 * 1024;
 
 /** The routes of policies. */

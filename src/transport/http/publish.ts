@@ -4,19 +4,28 @@
  */
 
 import type { Broker } from "../../broker/contract.ts";
+import {
+  ackedWaitMsDefault,
+  ackedWaitMsMax,
+  acknowledgements,
+  parseWaitedFor,
+  waitAndDelay,
+} from "../../codec/deliver.ts";
 import { parseDraft, parseMessageId } from "../../codec/draft.ts";
+import { parseTimingHeaders, type Timing, timingHeaders } from "../../codec/timing.ts";
 import { outcomeView, receiptView } from "../../codec/view.ts";
 import { assert, StreamError, toStreamError } from "../../core/errors.ts";
-import { batchMessagesMax, frameBytesMax, largeBodyBytesMin, sequenceMax } from "../../core/limits.ts";
-import type { BodyRef, Draft, PublishOutcome } from "../../core/message.ts";
+import { batchMessagesMax, frameBytesMax, sequenceMax } from "../../core/limits.ts";
+import { type Draft, isScheduled, type PublishOutcome } from "../../core/message.ts";
 import { structuredForms, structuredResponse } from "./answer.ts";
-import { bodyTooLarge, contentLength, parseNdjson, parseStructured, tooManyMessages } from "./body.ts";
+import { parseNdjson, parseStructured, tooManyMessages } from "./body.ts";
 import { parseFields } from "./fields.ts";
-import { decodeHeaderValue, messageHeaders } from "./header.ts";
+import { decodeHeaderValue } from "./header.ts";
 import { bodyForm, checkContentEncoding, unsupportedType } from "./media.ts";
 import { publishBatchOperation, publishOperation } from "./openapi/publish.ts";
-import { invalidParameter, parseInteger } from "./query.ts";
-import { type HttpCall, type Route, subjectParameter } from "./route.ts";
+import { readPublished } from "./publish-body.ts";
+import { invalidParameter, parseInteger, queryInteger } from "./query.ts";
+import { type HttpCall, type HttpServices, type Route, subjectParameter } from "./route.ts";
 
 /**
  * A batch body may be as large as the largest frame, and 16 MiB in any case: where an operator allows small bodies only,
@@ -27,12 +36,13 @@ const batchBytesMax = (bodyBytesMax: number): number => Math.max(frameBytesMax(b
 const batchForms = ["json", "msgpack", "ndjson"] as const;
 
 /** The routes that publish. */
-export const publishRoutes = (): readonly Route[] => [
+export const publishRoutes = (services: HttpServices): readonly Route[] => [
   {
     method: "POST",
     path: "/v1/subjects/:subject/messages",
+    query: ["wait", "wait_ms"],
     offers: structuredForms,
-    handle: publishOne,
+    handle: (call) => publishOne(call, services),
     operation: publishOperation,
   },
   {
@@ -44,21 +54,37 @@ export const publishRoutes = (): readonly Route[] => [
   },
 ];
 
-const publishOne = async (call: HttpCall): Promise<Response> => {
-  const { request, representation, broker, caller } = call;
+const publishOne = async (call: HttpCall, { keepOpen }: HttpServices): Promise<Response> => {
+  const { request, representation, broker, query } = call;
   const subject = subjectParameter(call);
-  checkContentEncoding(request);
-  const headers = messageHeaders(request.headers);
-  const messageId = idempotencyKey(request);
+  const waitedFor = parseWaitedFor(query.get("wait"));
+  const waitMs = queryInteger(query, "wait_ms", { min: 0, max: ackedWaitMsMax }, ackedWaitMsDefault);
   const expectedLastSequence = expectedSequence(request);
-  const body = await readMessageBody(call, () => caller.publishRefusal(subject));
-  const [outcome] = await broker.publish([{ subject, headers, body, messageId, expectedLastSequence }]);
+  const timing = timingOf(request.headers, expectedLastSequence !== undefined);
+  if (waitedFor !== undefined && timing.deliverAt !== undefined) throw waitAndDelay();
+  const messageId = idempotencyKey(request);
+  const { headers, body } = await readPublished(call, subject);
+  const [outcome] = await broker.publish([{ subject, headers, body, messageId, expectedLastSequence, ...timing }]);
   assert(outcome !== undefined, "one outcome a draft");
   if (outcome instanceof StreamError) throw outcome;
-  return structuredResponse(receiptView(outcome), representation, outcome.duplicate ? 200 : 201, {
+  if (isScheduled(outcome)) return structuredResponse(receiptView(outcome), representation, 202);
+  const view = receiptView(outcome);
+  if (waitedFor !== undefined) {
+    if (waitMs > 0) keepOpen(request);
+    Object.assign(view, await acknowledgements(broker, outcome, { acked: waitedFor, waitMs }, request.signal));
+  }
+  return structuredResponse(view, representation, outcome.duplicate ? 200 : 201, {
     location: `/v1/subjects/${encodeURIComponent(subject)}/messages/${outcome.sequence}`,
   });
 };
+
+const timingOf = (headers: Headers, expected: boolean): Timing =>
+  parseTimingHeaders({
+    ttl: headers.get(timingHeaders.ttl) ?? undefined,
+    delay: headers.get(timingHeaders.delay) ?? undefined,
+    deliverAt: headers.get(timingHeaders.deliverAt) ?? undefined,
+    expected,
+  });
 
 const idempotencyKey = (request: Request): string | undefined => {
   const raw = request.headers.get("idempotency-key");
@@ -77,42 +103,6 @@ const expectedSequence = (request: Request): number | undefined => {
   const raw = request.headers.get("expected-last-sequence");
   return raw === null ? undefined : parseInteger("Expected-Last-Sequence", raw, { min: 0, max: sequenceMax });
 };
-
-/**
- * Small bodies in memory, large ones into the store as they come; the length may only show while reading.
- * @param refusal why a large one need not be taken in at all
- */
-const readMessageBody = async (
-  { request, broker, intake }: HttpCall,
-  refusal: () => StreamError | undefined,
-): Promise<Uint8Array | BodyRef> => {
-  const { bodyBytesMax } = broker;
-  const length = contentLength(request);
-  if (length !== undefined && length > bodyBytesMax) throw bodyTooLarge(bodyBytesMax);
-  if (length !== undefined && length < largeBodyBytesMin) return intake.bytes(bodyBytesMax);
-  const refused = refusal();
-  if (refused !== undefined) throw refused;
-  const chunks = intake.chunks(bodyBytesMax);
-  const { head, ended } = await readHead(chunks);
-  return ended ? Buffer.concat(head) : broker.storeBody(rejoin(head, chunks), request.signal);
-};
-
-/** Collects chunks until the body has ended or is large. */
-const readHead = async (chunks: AsyncIterator<Uint8Array>): Promise<{ head: Uint8Array[]; ended: boolean }> => {
-  const head: Uint8Array[] = [];
-  for (let bytes = 0; bytes < largeBodyBytesMin; ) {
-    const next = await chunks.next();
-    if (next.done === true) return { head, ended: true };
-    bytes += next.value.length;
-    head.push(next.value);
-  }
-  return { head, ended: false };
-};
-
-async function* rejoin(head: Uint8Array[], rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* head.splice(0);
-  yield* rest;
-}
 
 const publishBatch = async ({ request, representation, broker, intake }: HttpCall): Promise<Response> => {
   checkContentEncoding(request);

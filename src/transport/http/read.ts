@@ -4,6 +4,7 @@
  */
 
 import type { ReadRequest } from "../../broker/contract.ts";
+import { parseDeliver } from "../../codec/deliver.ts";
 import { envelopeView } from "../../codec/view.ts";
 import { pageBodyBytesMax, pageMessagesDefault, pageMessagesMax, sequenceMax, waitMsMax } from "../../core/limits.ts";
 import { parseStartPosition, type StartPosition } from "../../core/start.ts";
@@ -20,7 +21,7 @@ export const readRoutes = (services: HttpServices): readonly Route[] => [
   {
     method: "GET",
     path: "/v1/subjects/:subject/messages",
-    query: ["from", "limit", "max_bytes", "wait_ms", "headers_only"],
+    query: ["from", "limit", "max_bytes", "wait_ms", "headers_only", "deliver"],
     offers: [...pageForms, "events"],
     handle: (call) => (call.representation === "events" ? openTail(call, services) : readPage(call, services)),
     operation: readOperation,
@@ -34,6 +35,7 @@ const readRequest = (call: HttpCall): ReadRequest => ({
   limit: queryInteger(call.query, "limit", limitBounds, pageMessagesDefault),
   bodyBytesMax: queryInteger(call.query, "max_bytes", { min: 1, max: sequenceMax }, pageBodyBytesMax),
   waitMs: queryInteger(call.query, "wait_ms", { min: 0, max: waitMsMax }, 0),
+  deliver: parseDeliver(call.query.get("deliver")),
 });
 
 const readPage = async (call: HttpCall, { keepOpen }: HttpServices): Promise<Response> => {
@@ -54,13 +56,14 @@ const readEnvelopes = async (call: HttpCall, request: ReadRequest, signal: Abort
 
 const openTail = async (call: HttpCall, services: HttpServices): Promise<Response> => {
   // The parameters of a page are checked but play no part: a tail waits by itself and has no size.
-  const { subject } = readRequest(call);
+  const { subject, deliver } = readRequest(call);
   services.keepOpen(call.request);
   return tailResponse(services.tails, call, {
     subject,
     from: resumeAt(call.request) ?? parseStartPosition(call.query.get("from") ?? "new"),
     messagesMax: queryInteger(call.query, "limit", limitBounds, Infinity),
     headersOnly: queryBoolean(call.query, "headers_only"),
+    deliver,
   });
 };
 

@@ -18,10 +18,13 @@ export interface HttpLog {
   error(event: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
+/** What of the stream answers everybody: the signature in a signed address is the permission. */
+export type OpenBroker = Pick<Broker, "readiness" | "bodyBytesMax" | "signedBody" | "receiveUpload">;
+
 /** What the handlers share. */
 export interface HttpServices {
-  /** The stream itself, past all permissions; handlers use the one of their call. */
-  readonly broker: Pick<Broker, "readiness">;
+  /** The stream itself, past all permissions, for what needs none; handlers use the one of their call. */
+  readonly broker: OpenBroker;
   readonly tails: TailSet;
   readonly budget: BodyBudget;
   /** The metrics page in the text format of Prometheus. */
@@ -38,12 +41,12 @@ export interface OpenCall {
   readonly query: Query;
   /** The negotiated form of the answer; `json` where the route offers no choice. */
   readonly representation: Representation;
+  /** Its body. */
+  readonly intake: Intake;
 }
 
 /** One request of a caller who is known. */
 export interface HttpCall extends OpenCall {
-  /** Its body. */
-  readonly intake: Intake;
   readonly caller: Principal;
   /** The stream as the caller may use it. */
   readonly broker: Broker;
@@ -52,7 +55,7 @@ export interface HttpCall extends OpenCall {
 /** One row of the table. */
 export type Route = OpenRoute | CallerRoute;
 
-/** A row that answers everybody, also where tokens are asked for: nothing that is stored shows in it. */
+/** A row that answers everybody, also where tokens are asked for: what is stored shows under signed addresses only. */
 interface OpenRoute extends RouteHead {
   readonly open: true;
   readonly handle: (call: OpenCall) => Response | Promise<Response>;

@@ -108,9 +108,9 @@ const answerTo = (
   { route, request, params, intake }: Arrival,
   authenticator: Authenticator,
 ): Response | Promise<Response> => {
-  if (route.open === true) return route.handle(openCall(route, request, params));
+  if (route.open === true) return route.handle(openCall(route, request, params, intake));
   const answer = (caller: Principal): Response | Promise<Response> => {
-    const { query, representation } = openCall(route, request, params);
+    const { query, representation } = openCall(route, request, params, intake);
     return route.handle({ request, params, query, representation, intake, caller, broker: caller.broker });
   };
   const found = callerOf(request, authenticator);
@@ -118,9 +118,10 @@ const answerTo = (
   return found instanceof Promise ? found.then(answer) : answer(found);
 };
 
-const openCall = ({ query: known, offers }: Route, request: Request, params: Params): OpenCall => ({
+const openCall = ({ query: known, offers }: Route, request: Request, params: Params, intake: Intake): OpenCall => ({
   request,
   params,
+  intake,
   query: parseQuery(request.url, known ?? []),
   representation: offers === undefined ? "json" : negotiate(request.headers.get("accept"), offers),
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DamagedMessage, Delivery, Subscription, SubscriptionSink } from "../../broker/contract.ts";
+import type { DamagedMessage, DeliverAs, Delivery, Subscription, SubscriptionSink } from "../../broker/contract.ts";
 import { errorView, messageView, type View } from "../../codec/view.ts";
 import type { StreamError } from "../../core/errors.ts";
 import { largeBodyBytesMin, pushPauseBytes } from "../../core/limits.ts";
@@ -24,6 +24,7 @@ export interface TailRequest {
   /** The stream ends after so many messages; `Infinity` = never. */
   readonly messagesMax: number;
   readonly headersOnly: boolean;
+  readonly deliver?: DeliverAs | undefined;
 }
 
 const headers = {
@@ -44,7 +45,8 @@ export const tailResponse = async (
   if (request.method === "HEAD") return new Response(null, { headers });
   const tail = new EventTail(wanted, tails);
   const filter = parseFilter(wanted.subject);
-  const subscription = await broker.subscribe({ filter, from: wanted.from, mode: "messages", credit: Infinity }, tail);
+  const { from, deliver } = wanted;
+  const subscription = await broker.subscribe({ filter, from, mode: "messages", credit: Infinity, deliver }, tail);
   tail.open(subscription, broker.epoch, request);
   if (request.signal.aborted) tail.end();
   else request.signal.addEventListener("abort", () => tail.end(), { once: true });
@@ -139,6 +141,6 @@ class EventTail implements SubscriptionSink, OpenTail {
     const { headersOnly } = this.#request;
     // Bytes are not turned into text only to be left out.
     const view = messageView(message, { binary: headersOnly });
-    return headersOnly ? { ...view, data: undefined } : view;
+    return headersOnly ? { ...view, data: undefined, pointer: undefined } : view;
   }
 }

@@ -124,11 +124,16 @@ export class Connection {
     this.#requestBytes += bytes;
   }
 
+  /** The request goes on without the bytes of its frame; its end is `end(0)` then. */
+  letGo(bytes: number): void {
+    this.#requestBytes -= bytes;
+    this.context.budget.release(bytes);
+  }
+
   /** The request was answered. */
   end(bytes: number): void {
     this.#requests--;
-    this.#requestBytes -= bytes;
-    this.context.budget.release(bytes);
+    this.letGo(bytes);
   }
 
   /** Runs a request that is not answered at once; what it throws is answered as an error. */

@@ -19,17 +19,17 @@ interface OpSpec {
   readonly fields: ReadonlySet<string>;
 }
 
-const draftFields = ["subject", "data", "data_base64", "headers", "message_id", "expected_last_sequence"];
 const spec = (idRequired: boolean, ...fields: readonly string[]): OpSpec => ({ idRequired, fields: new Set(fields) });
 
 const ops = {
-  publish: spec(true, ...draftFields),
+  // Its fields are those of a message, which its own parser knows, and `publishEnvelope`.
+  publish: spec(true),
   publish_batch: spec(true, "messages"),
-  subscribe: spec(true, "filter", "from", "mode", "consumer", "credit"),
+  subscribe: spec(true, "filter", "from", "mode", "consumer", "credit", "deliver"),
   credit: spec(false, "sid", "messages"),
-  fetch: spec(true, "subject", "from", "consumer", "limit", "max_bytes", "wait_ms", "auto_ack"),
+  fetch: spec(true, "subject", "from", "consumer", "limit", "max_bytes", "wait_ms", "auto_ack", "deliver"),
   ack: spec(false, "subject", "consumer", "sequence", "sequences"),
-  nack: spec(false, "subject", "consumer", "sequence", "sequences", "delay_ms"),
+  nack: spec(false, "subject", "consumer", "sequence", "sequences", "delay_ms", "error"),
   unsubscribe: spec(false, "sid"),
   ping: spec(false),
   auth: spec(false, "token"),
@@ -39,7 +39,7 @@ const ops = {
 export type Op = keyof typeof ops;
 
 /** What may stand in a publish frame beside the message itself. */
-export const publishEnvelope: ReadonlySet<string> = new Set(["op", "id"]);
+export const publishEnvelope: ReadonlySet<string> = new Set(["op", "id", "wait", "wait_ms"]);
 
 /** Longest `id` in characters: it is the client's own, but every answer carries it. */
 const idCharsMax = 1024;

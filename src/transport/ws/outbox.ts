@@ -4,10 +4,19 @@
  * @module
  */
 import type { ServerWebSocket } from "bun";
+import type { Delivery } from "../../broker/contract.ts";
 import type { EncodedFrame, Outgoing, Protocol } from "./protocol.ts";
 
 /** Queued bytes (as announced) at which the line is written at once instead of at the end of the turn. */
 const flushBytesMin = 256 * 1024;
+
+/** What surrounds a body in a frame, and what a pointer takes in its place. */
+const overheadBytes = 128;
+const pointerBytes = 1024;
+
+/** About what one message takes in a frame. */
+export const messageBytes = ({ body, pointer }: Delivery): number =>
+  overheadBytes + (pointer === undefined ? body.length : pointerBytes);
 
 /** How a connection sends. */
 export interface OutboxOptions {

@@ -9,9 +9,8 @@ import type { StreamError } from "../../core/errors.ts";
 import type { Sequence } from "../../core/message.ts";
 import type { Subject } from "../../core/subject.ts";
 import type { Connection } from "./connection.ts";
+import { messageBytes } from "./outbox.ts";
 
-/** What surrounds a body in a frame, about. */
-const messageOverheadBytes = 128;
 const notificationBytes = 128;
 
 /** The sink of one subscription. */
@@ -29,7 +28,7 @@ export class PushSink implements SubscriptionSink {
 
   messages(batch: readonly Delivery[]): void {
     let bytes = 0;
-    for (const { body } of batch) bytes += body.length + messageOverheadBytes;
+    for (const message of batch) bytes += messageBytes(message);
     this.connection.outbox.push({ kind: "push", sid: this.sid, messages: batch }, bytes);
   }
 

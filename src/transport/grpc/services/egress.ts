@@ -3,9 +3,15 @@
  * acknowledgement, and notifications without bodies.
  * @module
  */
-import type { Broker, DamagedMessage, Delivery, Page, SubscriptionSink } from "../../../broker/contract.ts";
+import type { Broker, DamagedMessage, DeliverAs, Delivery, Page, SubscriptionSink } from "../../../broker/contract.ts";
 import { StreamError } from "../../../core/errors.ts";
-import { ackPendingDefault, ackWaitMsDefault, pageMessagesMax, sequenceMax } from "../../../core/limits.ts";
+import {
+  ackPendingDefault,
+  ackWaitMsDefault,
+  pageBodyBytesMax,
+  pageMessagesMax,
+  sequenceMax,
+} from "../../../core/limits.ts";
 import type { AckMode, ConsumerConfig, Sequence } from "../../../core/message.ts";
 import {
   type ConsumerName,
@@ -26,6 +32,7 @@ import {
 } from "../messages.ts";
 import type { GrpcCall, Route } from "../method.ts";
 import { ProtoWriter } from "../protobuf.ts";
+import { deliverOf, writable } from "../request-metadata.ts";
 
 /** `batch_size` of a Fetch that gives none, or one that is not positive. */
 const batchSizeDefault = 10;
@@ -79,6 +86,8 @@ class FetchRun {
   #left: number;
   #mode: AckMode | undefined;
   readonly damaged: DamagedMessage[] = [];
+  readonly #deliver: DeliverAs;
+  readonly #bodyBytesMax: number;
 
   constructor(
     private readonly call: GrpcCall,
@@ -88,12 +97,14 @@ class FetchRun {
     private readonly autoAck: boolean,
   ) {
     this.#left = batchSize;
+    this.#deliver = deliverOf(call.metadata);
+    this.#bodyBytesMax = this.#deliver === "pointer" ? pageBodyBytesMax : pageBytesMax;
   }
 
   async run(): Promise<void> {
     let page = await this.#pull();
     for (;;) {
-      await sendMessages(this.call, page.messages);
+      await sendMessages(this.call, writable(page.messages));
       this.damaged.push(...page.damaged);
       this.#left -= page.messages.length;
       if (this.autoAck) await this.#acknowledge(page);
@@ -105,8 +116,7 @@ class FetchRun {
 
   #pull(): Promise<Page> {
     const { call, subject, consumer } = this;
-    const request = { subject, consumer, limit: this.#left, bodyBytesMax: pageBytesMax, waitMs: 0, autoAck: false };
-    return call.broker.fetch(request, call.signal);
+    return call.broker.fetch({ ...this.#bounds(), subject, consumer, autoAck: false }, call.signal);
   }
 
   /**
@@ -117,7 +127,11 @@ class FetchRun {
     const { call, subject } = this;
     if ((await this.#ackMode()) === "explicit") return this.#pull();
     const from = { kind: "sequence", sequence: page.nextSequence } as const;
-    return call.broker.read({ subject, from, limit: this.#left, bodyBytesMax: pageBytesMax, waitMs: 0 }, call.signal);
+    return call.broker.read({ ...this.#bounds(), subject, from }, call.signal);
+  }
+
+  #bounds() {
+    return { limit: this.#left, bodyBytesMax: this.#bodyBytesMax, waitMs: 0, deliver: this.#deliver };
   }
 
   async #ackMode(): Promise<AckMode> {

@@ -2,6 +2,8 @@
  * `minitoolstream.v1.StreamService`: the whole stream, with the words and rules of the other transports.
  * @module
  */
+import type { Page } from "../../../broker/contract.ts";
+import { parseNackError } from "../../../codec/deliver.ts";
 import { type DraftLimits, parseDraft } from "../../../codec/draft.ts";
 import { StreamError, toStreamError } from "../../../core/errors.ts";
 import {
@@ -13,10 +15,11 @@ import {
   sequenceMax,
   waitMsMax,
 } from "../../../core/limits.ts";
-import type { Draft, PublishOutcome } from "../../../core/message.ts";
+import { type Draft, isScheduled, type PublishOutcome } from "../../../core/message.ts";
 import { parseStartPosition } from "../../../core/start.ts";
 import { parseConsumerName, parseSubject } from "../../../core/subject.ts";
 import type { GrpcCall, Route } from "../method.ts";
+import { deliverOf, scheduledTrailers, timingOf, writable } from "../request-metadata.ts";
 import {
   type RawPageRequest,
   type RawSettled,
@@ -49,10 +52,19 @@ const bounded = (name: string, value: number, min: number, max: number): number 
 const limitsOf = ({ broker }: GrpcCall): DraftLimits => ({ bodyBytesMax: broker.bodyBytesMax });
 
 const publish = async (request: Buffer, call: GrpcCall): Promise<Uint8Array> => {
-  const [outcome] = await call.broker.publish([parseDraft(readPublish(request), limitsOf(call))]);
+  const draft = parseDraft(readPublish(request), limitsOf(call));
+  const [outcome] = await call.broker.publish([withMetadata(draft, call)]);
   if (outcome === undefined) throw new StreamError("internal", "A publish was not answered.");
   if (outcome instanceof StreamError) throw outcome;
+  if (isScheduled(outcome)) call.addTrailers(scheduledTrailers(outcome));
   return writeReceipt(outcome);
+};
+
+/** What the message itself says wins. */
+const withMetadata = (draft: Draft, { metadata }: GrpcCall): Draft => {
+  const { ttlMs, deliverAt } = timingOf(metadata, draft.expectedLastSequence !== undefined);
+  if (ttlMs === undefined && deliverAt === undefined) return draft;
+  return { ...draft, ttlMs: draft.ttlMs ?? ttlMs, deliverAt: draft.deliverAt ?? deliverAt };
 };
 
 const publishBatch = async (request: Buffer, call: GrpcCall): Promise<Uint8Array> => {
@@ -76,29 +88,32 @@ const draftOrError = (bytes: Buffer, limits: DraftLimits): Draft | StreamError =
   }
 };
 
-const pageBounds = ({ subject, limit, maxBytes, waitMs }: RawPageRequest) => ({
+const pageBounds = ({ subject, limit, maxBytes, waitMs }: RawPageRequest, { metadata }: GrpcCall) => ({
   subject: parseSubject(subject),
   limit: bounded("limit", limit ?? pageMessagesDefault, 1, pageMessagesMax),
   bodyBytesMax: Math.min(bounded("max_bytes", maxBytes ?? pageBytesDefault, 1, sequenceMax), pageBodyBytesMax),
   waitMs: bounded("wait_ms", waitMs, 0, waitMsMax),
+  deliver: deliverOf(metadata),
 });
+
+const asAnswer = (page: Page): Uint8Array => writePage({ ...page, messages: writable(page.messages) });
 
 const read = async (request: Buffer, call: GrpcCall): Promise<Uint8Array> => {
   const raw = readReadRequest(request);
   const from = parseStartPosition(raw.from ?? "first");
-  return writePage(await call.broker.read({ ...pageBounds(raw), from }, call.signal));
+  return asAnswer(await call.broker.read({ ...pageBounds(raw, call), from }, call.signal));
 };
 
 const fetch = async (request: Buffer, call: GrpcCall): Promise<Uint8Array> => {
   const raw = readFetchRequest(request);
   const consumer = parseConsumerName(raw.consumer);
-  return writePage(await call.broker.fetch({ ...pageBounds(raw), consumer, autoAck: raw.autoAck }, call.signal));
+  return asAnswer(await call.broker.fetch({ ...pageBounds(raw, call), consumer, autoAck: raw.autoAck }, call.signal));
 };
 
-const peek = async (request: Buffer, { broker }: GrpcCall): Promise<Uint8Array> => {
+const peek = async (request: Buffer, call: GrpcCall): Promise<Uint8Array> => {
   const raw = readFetchRequest(request);
-  const { subject, limit } = pageBounds(raw);
-  return writePage(await broker.peek(subject, parseConsumerName(raw.consumer), limit));
+  const { subject, limit, deliver } = pageBounds(raw, call);
+  return asAnswer(await call.broker.peek(subject, parseConsumerName(raw.consumer), limit, deliver));
 };
 
 const checkSequences = ({ sequences }: RawSettled): readonly number[] => {
@@ -132,6 +147,7 @@ const nack = async (request: Buffer, { broker }: GrpcCall): Promise<Uint8Array> 
     parseConsumerName(raw.consumer),
     sequences,
     delayMs,
+    parseNackError(raw.error),
   );
   return writeNack(redeliver);
 };

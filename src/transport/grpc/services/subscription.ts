@@ -8,6 +8,7 @@ import { creditDefault, sequenceMax } from "../../../core/limits.ts";
 import { parseStartPosition } from "../../../core/start.ts";
 import { isWildcard, parseConsumerName, parseFilter } from "../../../core/subject.ts";
 import type { GrpcCall, MessageReceiver } from "../method.ts";
+import { deliverOf, writable } from "../request-metadata.ts";
 import {
   frameDamaged,
   frameMessages,
@@ -53,7 +54,7 @@ const parseStart = ({ filter: rawFilter, from, mode: rawMode, consumer, credit }
 const sinkOf = (call: GrpcCall): SubscriptionSink => ({
   batchBytesMax: batchBytes,
   writable: () => call.writable,
-  messages: (batch) => call.send(frameMessages(batch)),
+  messages: (batch) => call.send(frameMessages(writable(batch))),
   damaged: (message) => call.send(frameDamaged(message)),
   notify: (subject, sequence) => call.send(frameNotify(subject, sequence)),
   ended: (error) => call.fail(error),
@@ -85,7 +86,7 @@ class SubscriptionCall implements MessageReceiver {
     this.#isStarted = true;
     const { call } = this;
     const { broker, signal } = call;
-    broker.subscribe(request, sinkOf(call)).then(
+    broker.subscribe({ ...request, deliver: deliverOf(call.metadata) }, sinkOf(call)).then(
       (subscription) => {
         if (signal.aborted) {
           subscription.close();

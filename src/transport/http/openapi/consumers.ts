@@ -7,8 +7,11 @@ import {
   ackPendingDefault,
   ackWaitMsDefault,
   ackWaitMsMax,
+  nackErrorBytesMax,
   pageMessagesDefault,
   pageMessagesMax,
+  redriveDefault,
+  redriveMax,
   sequenceMax,
   waitMsMax,
 } from "../../../core/limits.ts";
@@ -27,7 +30,7 @@ import {
   structured,
   subjectInPath,
 } from "./operation.ts";
-import { limitInQuery, pageOf } from "./read.ts";
+import { deliverInQuery, deliverSchema, limitInQuery, pageOf } from "./read.ts";
 
 const consumerPath = [subjectInPath, consumerInPath];
 const pathErrors: readonly ErrorCode[] = [...storeErrors, "invalid_subject", "invalid_consumer", "not_acceptable"];
@@ -55,16 +58,22 @@ const body = (schema: Schema, required: boolean, example: unknown): NonNullable<
 
 /** What can be done with a consumer whose state was answered. */
 const consumerLinks: NonNullable<ResponseObject["links"]> = Object.fromEntries(
-  ["fetchMessages", "peekMessages", "ackMessages", "nackMessages", "getConsumer", "deleteConsumer"].map(
-    (operationId) => [
+  [
+    "fetchMessages",
+    "peekMessages",
+    "ackMessages",
+    "nackMessages",
+    "redriveMessages",
+    "getConsumer",
+    "deleteConsumer",
+  ].map((operationId) => [
+    operationId,
+    {
       operationId,
-      {
-        operationId,
-        description: "On this consumer.",
-        parameters: { subject: "$response.body#/subject", name: "$response.body#/name" },
-      },
-    ],
-  ),
+      description: "On this consumer.",
+      parameters: { subject: "$response.body#/subject", name: "$response.body#/name" },
+    },
+  ]),
 );
 
 const sequences: Schema = { type: "array", minItems: 1, maxItems: sequencesMax, items: integer(1, sequenceMax) };
@@ -80,28 +89,52 @@ export const listConsumersOperation: Operation = {
   },
 };
 
+const ackMode = (modes: readonly string[], otherwise?: string): Schema => ({
+  type: "string",
+  enum: modes,
+  ...(otherwise === undefined ? {} : { default: otherwise }),
+  description: "`all` acknowledges everything through a sequence, `explicit` message by message, under leases.",
+});
+
+const maxDeliver = (minimum: number): Schema => ({
+  ...integer(minimum, deliverMax),
+  ...(minimum === 0 ? { default: 0 } : {}),
+  description: "Deliveries before giving up; 0 = no limit.",
+});
+
+const consumerFields: Readonly<Record<string, Schema>> = {
+  start: consumerStartSchema(integer(0, sequenceMax)),
+  ack_wait_ms: { ...integer(1, ackWaitMsMax), default: ackWaitMsDefault, description: "Lease in milliseconds." },
+  max_ack_pending: {
+    ...integer(1, ackPendingMax),
+    default: ackPendingDefault,
+    description: "Leased and nacked messages at once.",
+  },
+};
+
 export const putConsumerOperation: Operation = {
   operationId: "putConsumer",
   tags: ["consumers"],
   summary: "Make a consumer",
   parameters: consumerPath,
   requestBody: body(
-    map({
-      start: consumerStartSchema(integer(0, sequenceMax)),
-      ack: {
-        type: "string",
-        enum: ["all", "explicit"],
-        default: "all",
-        description: "`all` acknowledges everything through a sequence, `explicit` message by message, under leases.",
-      },
-      ack_wait_ms: { ...integer(1, ackWaitMsMax), default: ackWaitMsDefault, description: "Lease in milliseconds." },
-      max_deliver: { ...integer(0, deliverMax), default: 0, description: "Deliveries before giving up; 0 = no limit." },
-      max_ack_pending: {
-        ...integer(1, ackPendingMax),
-        default: ackPendingDefault,
-        description: "Leased and nacked messages at once.",
-      },
-    }),
+    {
+      anyOf: [
+        map({ ...consumerFields, ack: ackMode(["all", "explicit"], "all"), max_deliver: maxDeliver(0) }),
+        map(
+          {
+            ...consumerFields,
+            ack: ackMode(["explicit"]),
+            max_deliver: maxDeliver(1),
+            dead_letter: {
+              allOf: [ref("Subject")],
+              description: "Where messages go whose deliveries are used up; another subject than the consumer's own.",
+            },
+          },
+          ["ack", "max_deliver", "dead_letter"],
+        ),
+      ],
+    },
     false,
     { start: "first", ack: "explicit" },
   ),
@@ -148,6 +181,7 @@ export const fetchOperation: Operation = {
       max_bytes: integer(1, sequenceMax, { description: "Bytes of bodies at most; one message always comes." }),
       wait_ms: { ...integer(0, waitMsMax), default: 0 },
       auto_ack: { type: "boolean", default: false },
+      deliver: deliverSchema,
     }),
     false,
     { limit: 10 },
@@ -159,7 +193,7 @@ export const peekOperation: Operation = {
   operationId: "peekMessages",
   tags: ["consumers"],
   summary: "What a fetch would show; nothing changes",
-  parameters: [...consumerPath, limitInQuery],
+  parameters: [...consumerPath, limitInQuery, deliverInQuery],
   responses: { "200": pageOf("DeliveredPage"), ...problems([...pathErrors, "invalid_parameter"]) },
 };
 
@@ -200,6 +234,11 @@ export const nackOperation: Operation = {
           default: 0,
           description: "When they may come again, in milliseconds.",
         },
+        error: {
+          type: "string",
+          maxLength: nackErrorBytesMax,
+          description: `Why, for the header of a dead letter; ${nackErrorBytesMax} bytes of UTF-8 at most.`,
+        },
       },
       ["sequences"],
     ),
@@ -213,5 +252,34 @@ export const nackOperation: Operation = {
       properties: { redeliver: integer(0, sequenceMax) },
     }),
     ...problems([...bodyErrors, "consumer_not_found", "sequence_out_of_range", "wrong_ack_mode"]),
+  },
+};
+
+export const redriveOperation: Operation = {
+  operationId: "redriveMessages",
+  tags: ["consumers"],
+  summary: "Send dead letters of a consumer back to its subject",
+  description: "The oldest first, without the headers of dead letters. Ends after a minute at the latest.",
+  parameters: consumerPath,
+  requestBody: body(
+    map({
+      limit: { ...integer(1, redriveMax), default: redriveDefault },
+      rate: {
+        type: "number",
+        minimum: 0,
+        exclusiveMinimum: true,
+        description: "Messages a second; without it all go at once.",
+      },
+    }),
+    false,
+    { limit: 10 },
+  ),
+  responses: {
+    "200": structured("How many went back; `more` says that there are more.", {
+      type: "object",
+      required: ["redriven", "more"],
+      properties: { redriven: integer(0, sequenceMax), more: { type: "boolean" } },
+    }),
+    ...problems([...bodyErrors, "consumer_not_found", "no_dead_letters"]),
   },
 };

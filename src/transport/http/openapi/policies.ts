@@ -2,7 +2,7 @@
  * How retention policies appear in the OpenAPI document.
  * @module
  */
-import { sequenceMax } from "../../../core/limits.ts";
+import { recipientsMax, sequenceMax } from "../../../core/limits.ts";
 import {
   contentOf,
   integer,
@@ -28,31 +28,81 @@ const filterInPath: Parameter = {
 const agePattern = "^[1-9](?:[0-9]{0,13}ms|[0-9]{0,11}s|[0-9]{0,10}m|[0-9]{0,8}h|[0-9]{0,7}d|[0-9]{0,6}w)$";
 const sizePattern = "^[1-9][0-9]{0,5}(?:B|kB|KB|MB|GB|KiB|MiB|GiB)?$";
 
-const policyBody: Schema = {
+const limits: Readonly<Record<string, Schema>> = {
+  max_age: {
+    type: "string",
+    nullable: true,
+    pattern: agePattern,
+    description: "Messages are gone this long after their timestamp; null keeps them.",
+  },
+  max_messages: { ...integer(1, sequenceMax), nullable: true, description: "Messages stored at once." },
+  max_bytes: {
+    anyOf: [
+      { ...integer(1, sequenceMax), nullable: true },
+      { type: "string", pattern: sizePattern },
+    ],
+    description: "Bytes of the stored bodies, also as a size such as `10MiB`.",
+  },
+  discard: {
+    type: "string",
+    enum: ["old", "new"],
+    default: "old",
+    description: "At a limit: the oldest messages go, or publishes are refused with `subject_full`.",
+  },
+};
+
+const acked: Schema = {
+  type: "string",
+  enum: ["acked"],
+  description: "Within the limits, a message goes as soon as all its recipients have acknowledged it.",
+};
+
+const variant = (properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema => ({
   type: "object",
   additionalProperties: false,
-  properties: {
-    max_age: {
-      type: "string",
-      nullable: true,
-      pattern: agePattern,
-      description: "Messages are gone this long after their timestamp; null keeps them.",
-    },
-    max_messages: { ...integer(1, sequenceMax), nullable: true, description: "Messages stored at once." },
-    max_bytes: {
-      anyOf: [
-        { ...integer(1, sequenceMax), nullable: true },
-        { type: "string", pattern: sizePattern },
-      ],
-      description: "Bytes of the stored bodies, also as a size such as `10MiB`.",
-    },
-    discard: {
-      type: "string",
-      enum: ["old", "new"],
-      default: "old",
-      description: "At a limit: the oldest messages go, or publishes are refused with `subject_full`.",
-    },
-  },
+  properties: { ...limits, ...properties },
+  ...(required.length === 0 ? {} : { required }),
+});
+
+/** Null, or left out. */
+const nothing: Schema = { type: "string", nullable: true, enum: [null] };
+
+const policyBody: Schema = {
+  anyOf: [
+    variant({
+      retain: { type: "string", enum: ["limits"], default: "limits" },
+      recipients: nothing,
+      recipient_timeout: nothing,
+    }),
+    variant(
+      {
+        retain: acked,
+        recipients: {
+          type: "array",
+          minItems: 1,
+          maxItems: recipientsMax,
+          uniqueItems: true,
+          items: ref("ConsumerName"),
+          description: "The consumers that must acknowledge a message, by name.",
+        },
+        recipient_timeout: {
+          type: "string",
+          nullable: true,
+          pattern: agePattern,
+          description: "One that gave no sign for so long is not waited for; null waits for ever.",
+        },
+      },
+      ["retain", "recipients"],
+    ),
+    variant(
+      {
+        retain: acked,
+        recipients: integer(1, sequenceMax, { description: "How many consumers must acknowledge a message." }),
+        recipient_timeout: nothing,
+      },
+      ["retain", "recipients"],
+    ),
+  ],
 };
 
 const pathErrors = [...storeErrors, "invalid_filter", "not_acceptable"] as const;

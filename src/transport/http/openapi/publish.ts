@@ -2,11 +2,14 @@
  * How the publishing paths appear in the OpenAPI document.
  * @module
  */
+import { ackedWaitMsDefault, ackedWaitMsMax } from "../../../codec/deliver.ts";
 import { messageIdBytesMax, sequenceMax } from "../../../core/limits.ts";
+import { pointerMediaType } from "../../../core/pointer.ts";
 import { mediaTypes } from "../accept.ts";
 import {
   header,
   inHeader,
+  inQuery,
   integer,
   type Operation,
   problems,
@@ -26,7 +29,7 @@ const publishErrors = [
 ] as const;
 
 const receiptResponse = (description: string): ResponseObject => ({
-  ...structured(description, ref("Receipt")),
+  ...structured(description, ref("AwaitedReceipt")),
   headers: { Location: header("Where the message is.", { type: "string", format: "uri-reference" }) },
   links: {
     getMessage: {
@@ -36,6 +39,10 @@ const receiptResponse = (description: string): ResponseObject => ({
     },
   },
 });
+
+/** Digits that keep a duration within its bound: a hundred years, and one. */
+const ttlPattern = "^[1-9](?:[0-9]{0,11}ms|[0-9]{0,8}s|[0-9]{0,6}m|[0-9]{0,4}h|[0-9]{0,3}d|[0-9]{0,2}w)$";
+const delayPattern = "^(?:[0-9]{1,10}ms|[0-9]{1,7}s|[0-9]{1,5}m|[0-9]{1,3}h|[0-9]{1,2}d|[0-9]w)$";
 
 /** What Swagger UI offers to send; two subjects, so that a listing shows more than one. */
 const batchExample = {
@@ -51,7 +58,10 @@ export const publishOperation: Operation = {
   summary: "Publish one message",
   description:
     "The body of the request is the body of the message, byte for byte. Content-Type becomes the header " +
-    "`content-type`; every `X-Meta-NAME` (UTF-8) becomes the header `name`. X-Meta-Content-Type is refused.",
+    "`content-type`, Content-Encoding the header `content-encoding`; every `X-Meta-NAME` (UTF-8) becomes the header " +
+    "`name`. X-Meta-Content-Type and X-Meta-Content-Encoding are refused. `Delay` and `Deliver-At` exclude each other, " +
+    "Expected-Last-Sequence and `wait`. With Content-Type `application/vnd.s3-pointer+json` the body is the pointer to " +
+    "an upload of this subject, whose bytes become the body.",
   parameters: [
     subjectInPath,
     inHeader(
@@ -64,17 +74,43 @@ export const publishOperation: Operation = {
       "Publish only when the last sequence of the subject is this one.",
       integer(0, sequenceMax),
     ),
+    inHeader("Message-TTL", "The message is gone so long after its timestamp: a duration, or whole seconds.", {
+      type: "string",
+      anyOf: [{ pattern: "^[1-9][0-9]{0,8}$" }, { pattern: ttlPattern }],
+    }),
+    inHeader("Delay", "Publish it later: a duration, or whole seconds.", {
+      type: "string",
+      anyOf: [{ pattern: "^[0-9]{1,7}$" }, { pattern: delayPattern }],
+    }),
+    inHeader("Deliver-At", "Publish it then: an RFC 3339 time, or Unix milliseconds. What is past is now.", {
+      type: "string",
+      anyOf: [
+        { type: "string", format: "date-time" },
+        { type: "string", pattern: "^[0-9]{1,16}$" },
+      ],
+    }),
+    inQuery(
+      "wait",
+      "Wait until the message is acknowledged: by as many as release it (`acked`), or by N consumers (`acked:N`).",
+      { type: "string", pattern: "^acked(?::[1-9][0-9]{0,5})?$" },
+    ),
+    inQuery("wait_ms", "How long to wait for acknowledgements, in milliseconds.", {
+      ...integer(0, ackedWaitMsMax),
+      default: ackedWaitMsDefault,
+    }),
   ],
   requestBody: {
     required: false,
     description:
-      "Any bytes under any content type: these two stand for all, nothing is read into them. No body is an empty message.",
+      "Any bytes under any content type: the first two stand for all, nothing is read into them. No body is an empty message.",
     content: {
       "text/plain": { schema: { type: "string" }, example: "hello" },
       "application/octet-stream": { schema: { type: "string", format: "binary" } },
+      [pointerMediaType]: { schema: ref("PublishedPointer") },
     },
   },
   responses: {
+    "202": structured("Stored, to be published later.", ref("ScheduledReceipt")),
     "201": receiptResponse("Published: the message is on stable storage."),
     "200": receiptResponse("A duplicate: the message id was published before, nothing was stored."),
     ...problems([
@@ -87,6 +123,10 @@ export const publishOperation: Operation = {
       "invalid_message_id",
       "invalid_parameter",
       "outcome_unknown",
+      "malformed_body",
+      "invalid_pointer",
+      "upload_not_found",
+      "upload_mismatch",
     ]),
   },
 };

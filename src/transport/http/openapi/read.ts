@@ -2,6 +2,7 @@
  * How reading appears in the OpenAPI document.
  * @module
  */
+import { deliverForms } from "../../../codec/deliver.ts";
 import { pageMessagesDefault, pageMessagesMax, sequenceMax, waitMsMax } from "../../../core/limits.ts";
 import { mediaTypes } from "../accept.ts";
 import { startPositionSchema } from "./names.ts";
@@ -15,6 +16,7 @@ import {
   problems,
   type ResponseObject,
   ref,
+  type Schema,
   storeErrors,
   subjectInPath,
 } from "./operation.ts";
@@ -24,6 +26,16 @@ export const limitInQuery = inQuery("limit", "Messages at most.", {
   ...integer(1, pageMessagesMax),
   default: pageMessagesDefault,
 });
+
+/** `deliver`, as a value. */
+export const deliverSchema: Schema = { type: "string", enum: deliverForms, default: "body" };
+
+/** `deliver` of a page, and of one message. */
+export const deliverInQuery = inQuery(
+  "deliver",
+  "`body` as it was published, `decoded` (its `content-encoding` undone), or a `pointer` to it.",
+  deliverSchema,
+);
 
 /** A page in its three forms. */
 export const pageOf = (schema: "Page" | "DeliveredPage"): ResponseObject => {
@@ -76,6 +88,7 @@ export const readOperation: Operation = {
       enum: ["true", "false", "1", "0"],
       default: "false",
     }),
+    deliverInQuery,
     inHeader(
       "Last-Event-ID",
       "Live tails only: resumes behind this sequence, whatever `from` says.",

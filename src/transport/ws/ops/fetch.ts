@@ -2,6 +2,7 @@
  * `fetch`: a page of messages, under a consumer's name or without one. A fetch that waits holds up nothing.
  * @module
  */
+import { parseDeliver } from "../../../codec/deliver.ts";
 import {
   pageBodyBytesMax,
   pageMessagesDefault,
@@ -13,9 +14,7 @@ import { parseStartPosition } from "../../../core/start.ts";
 import { parseConsumerName, parseSubject } from "../../../core/subject.ts";
 import type { Connection } from "../connection.ts";
 import { booleanField, type Frame, integerField, requiredId } from "../frames.ts";
-
-/** What surrounds a body in the answer, about. */
-const messageOverheadBytes = 128;
+import { messageBytes } from "../outbox.ts";
 
 /** What of `max_frame_bytes` bodies may take: base64 makes four bytes of three, and headers need room. */
 const bodyShareMax = 0.5;
@@ -39,6 +38,7 @@ export const fetch = (connection: Connection, frame: Frame, bytes: number): void
       Math.floor(limits.frameBytesMax * bodyShareMax),
     ),
     waitMs: integerField(frame, "wait_ms", 0, waitMsMax, 0),
+    deliver: parseDeliver(frame.fields["deliver"]),
   };
   connection.run(id, bytes, async () => {
     const page = await connection.waiting((signal) =>
@@ -47,7 +47,7 @@ export const fetch = (connection: Connection, frame: Frame, bytes: number): void
         : broker.fetch({ ...bounds, consumer: name, autoAck }, signal),
     );
     let pageBytes = 0;
-    for (const { body } of page.messages) pageBytes += body.length + messageOverheadBytes;
+    for (const message of page.messages) pageBytes += messageBytes(message);
     connection.outbox.push({ kind: "page", id, page }, pageBytes);
   });
 };

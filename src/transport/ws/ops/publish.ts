@@ -1,14 +1,23 @@
 /**
- * `publish` and `publish_batch`. A message takes its place in the order of its connection before anything is awaited.
+ * `publish` and `publish_batch`, and publishes that wait for acknowledgements. A message takes its place in the order of its connection before anything is awaited.
  * @module
  */
+import {
+  ackedWaitMsDefault,
+  ackedWaitMsMax,
+  acknowledgements,
+  parseWaitedFor,
+  type WaitedFor,
+  waitAndDelay,
+} from "../../../codec/deliver.ts";
 import { type DraftLimits, parseDraft } from "../../../codec/draft.ts";
-import { outcomeView } from "../../../codec/view.ts";
+import { outcomeView, receiptView } from "../../../codec/view.ts";
 import { StreamError, toStreamError } from "../../../core/errors.ts";
 import { batchMessagesMax } from "../../../core/limits.ts";
-import type { Draft, PublishOutcome } from "../../../core/message.ts";
+import { type Draft, isScheduled, type PublishOutcome, type Receipt } from "../../../core/message.ts";
 import type { Connection } from "../connection.ts";
-import { arrayField, type Frame, publishEnvelope, requiredId } from "../frames.ts";
+import { arrayField, type Frame, integerField, publishEnvelope, requiredId } from "../frames.ts";
+import type { FrameId } from "../protocol.ts";
 
 /** A frame above this is not kept alive for the sake of small bodies in it. */
 const sharedFrameBytesMax = 256 * 1024;
@@ -23,11 +32,18 @@ const publishedBytes = 128;
 export const publish = (connection: Connection, frame: Frame, bytes: number): void => {
   const id = requiredId(frame);
   const draft = parseDraft(frame.fields, connection.context.limits, publishEnvelope);
+  const waiting = parseWaiting(frame, draft);
   connection.begin(bytes);
   connection.broker.publish([draft]).then(
     ([outcome]) => {
+      if (waiting !== undefined && isReceipt(outcome)) {
+        connection.letGo(bytes);
+        void answerAcknowledged(connection, id, outcome, waiting);
+        return;
+      }
       connection.end(bytes);
       if (outcome === undefined || outcome instanceof StreamError) connection.fail(id, outcome);
+      else if (isScheduled(outcome)) connection.reply("published", id, receiptView(outcome));
       else connection.outbox.push({ kind: "published", id, receipt: outcome }, publishedBytes);
     },
     (error: unknown) => {
@@ -35,6 +51,45 @@ export const publish = (connection: Connection, frame: Frame, bytes: number): vo
       connection.fail(id, error);
     },
   );
+};
+
+/** Acknowledgements that the publisher waits for, and how long. */
+interface Waiting {
+  readonly acked: WaitedFor;
+  readonly waitMs: number;
+}
+
+/** @throws StreamError `invalid_parameter` */
+const parseWaiting = (frame: Frame, draft: Draft): Waiting | undefined => {
+  const { wait, wait_ms: raw } = frame.fields;
+  if (wait === undefined && raw === undefined) return undefined;
+  const acked = parseWaitedFor(wait);
+  const waitMs = integerField(frame, "wait_ms", 0, ackedWaitMsMax, ackedWaitMsDefault);
+  if (acked === undefined) return undefined;
+  if (draft.deliverAt !== undefined) throw waitAndDelay();
+  return { acked, waitMs };
+};
+
+const isReceipt = (outcome: PublishOutcome | undefined): outcome is Receipt =>
+  outcome !== undefined && !(outcome instanceof StreamError) && !isScheduled(outcome);
+
+/** The request is under way until enough have acknowledged, or the time is over; its body is not. */
+const answerAcknowledged = async (
+  connection: Connection,
+  id: FrameId,
+  receipt: Receipt,
+  waiting: Waiting,
+): Promise<void> => {
+  try {
+    const view = await connection.waiting((signal) =>
+      acknowledgements(connection.broker, receipt, waiting, signal),
+    );
+    connection.reply("published", id, { ...receiptView(receipt), ...view });
+  } catch (error) {
+    connection.fail(id, error);
+  } finally {
+    connection.end(0);
+  }
 };
 
 export const publishBatch = (connection: Connection, frame: Frame, bytes: number): void => {

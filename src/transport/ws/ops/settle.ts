@@ -2,6 +2,7 @@
  * `ack` and `nack`. Without an `id` only errors are answered.
  * @module
  */
+import { parseNackError } from "../../../codec/deliver.ts";
 import { ackWaitMsMax, batchMessagesMax, sequenceMax } from "../../../core/limits.ts";
 import type { Sequence } from "../../../core/message.ts";
 import { parseConsumerName, parseSubject } from "../../../core/subject.ts";
@@ -41,8 +42,9 @@ export const nack = (connection: Connection, frame: Frame, bytes: number): void 
   // There is no "through" for a nack: `sequence` is a list of one.
   const sequences = "through" in settled ? [settled.through] : settled.sequences;
   const delayMs = integerField(frame, "delay_ms", 0, ackWaitMsMax, 0);
+  const error = parseNackError(frame.fields["error"]);
   connection.run(frame.id, bytes, async () => {
-    const { redeliver } = await connection.broker.nack(subject, consumer, sequences, delayMs);
+    const { redeliver } = await connection.broker.nack(subject, consumer, sequences, delayMs, error);
     if (frame.id !== undefined) connection.reply("nacked", frame.id, { redeliver });
   });
 };

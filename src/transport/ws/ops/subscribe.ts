@@ -3,6 +3,7 @@
  * @module
  */
 import type { SubscribeRequest } from "../../../broker/contract.ts";
+import { parseDeliver } from "../../../codec/deliver.ts";
 import { StreamError } from "../../../core/errors.ts";
 import { creditDefault, sequenceMax } from "../../../core/limits.ts";
 import { parseStartPosition } from "../../../core/start.ts";
@@ -34,6 +35,7 @@ const parseSubscribe = (frame: Frame): SubscribeRequest => {
     mode: parseMode(frame.fields["mode"]),
     consumer: name,
     credit: creditOf(integerField(frame, "credit", -1, sequenceMax, creditDefault)),
+    deliver: parseDeliver(frame.fields["deliver"]),
   };
 };
 

@@ -1,0 +1,117 @@
+--- Hands out objects that are worth rewriting, each to one caller at a time. Takes `{alive_share_max, tiny_bytes,
+-- tiny_min, min_age_ms, objects_max, alive_bytes_max, lease_ms}`, answers a list of `{object, bodies}`; for the bodies
+-- see `mts.sparse`. The objects are looked for before the call takes its turn as a writer, as there may be many.
+
+local clock = require("mts.clock")
+local errors = require("mts.errors")
+local number = require("mts.number")
+local objects = require("mts.objects")
+local sparse = require("mts.sparse")
+local writer = require("mts.writer")
+
+local M = {}
+
+--- Objects that are looked at before others get their turn.
+local turn_rows = 5000
+--- Objects in one answer.
+local objects_max = 1000
+--- Of so many for each that is handed out the best are chosen.
+local looked_at_per_object = 10
+--- Bodies in one answer, unless one object alone has more: as many as are moved at once.
+local bodies_max = 10000
+
+local function wanted_of(request)
+    local share = request[1]
+    if type(share) ~= "number" or share < 0 or share > 1 then
+        errors.raise("malformed", "alive_share_max must be a number from 0 to 1")
+    end
+    return {
+        alive_share_max = share,
+        tiny_bytes = number.uint(request[2], "tiny_bytes"),
+        tiny_min = number.uint(request[3], "tiny_min"),
+        min_age_ms = number.uint(request[4], "min_age_ms"),
+        objects_max = math.min(number.uint(request[5], "objects_max"), objects_max),
+        alive_bytes_max = number.uint(request[6], "alive_bytes_max"),
+        lease_ms = number.uint(request[7], "lease_ms"),
+    }
+end
+
+local function append_sorted(ids, list)
+    table.sort(list, function(a, b)
+        if a.rank ~= b.rank then return a.rank < b.rank end
+        return a.id < b.id
+    end)
+    for _, each in ipairs(list) do ids[#ids + 1] = each.id end
+end
+
+--- Ids of objects that look as if they were wanted: sparse ones, the worst first, then tiny ones, the oldest first.
+function M.prepare(request)
+    writer.settle()
+    local wanted, now_ms = wanted_of(request), clock.now_ms()
+    local found, small, tiny_count = {}, {}, 0
+    local enough = math.max(wanted.tiny_min, looked_at_per_object * wanted.objects_max)
+    local field, after = objects.field, 0
+    repeat
+        local rows = box.space.mts_objects:select({ after }, { iterator = "GT", limit = turn_rows })
+        for _, row in ipairs(rows) do
+            local kind = sparse.kind_of(row, wanted, now_ms)
+            if kind ~= nil then
+                local id, committed = tonumber(row[field.id]), tonumber(row[field.committed])
+                if kind == "sparse" then
+                    found[#found + 1] = { id = id, rank = tonumber(row[field.alive]) / committed }
+                else
+                    small[#small + 1] = { id = id, rank = tonumber(row[field.committed_at]) }
+                end
+                if committed < wanted.tiny_bytes then tiny_count = tiny_count + 1 end
+            end
+            if #found + #small >= enough then rows = {} break end
+        end
+        if #rows == turn_rows then
+            after = rows[#rows][field.id]
+            writer.pause()
+        end
+    until #rows < turn_rows
+    local ids = {}
+    append_sorted(ids, found)
+    if tiny_count >= wanted.tiny_min then append_sorted(ids, small) end
+    return ids
+end
+
+--- Bodies of objects that were just handed out, so that they are looked for once.
+local fresh = setmetatable({}, { __mode = "k" })
+
+function M.run(context, request, ids)
+    local wanted, now_ms = wanted_of(request), context.now_ms
+    local names, bodies, total, body_count = {}, {}, 0, 0
+    for _, id in ipairs(ids) do
+        if #names >= wanted.objects_max then break end
+        local object = box.space.mts_objects:get(id)
+        -- Somebody else may have been faster.
+        if object ~= nil and sparse.kind_of(object, wanted, now_ms) ~= nil then
+            local rows, bytes = sparse.bodies(id)
+            local is_too_much = total + bytes > wanted.alive_bytes_max or body_count + #rows > bodies_max
+            if #names > 0 and is_too_much then break end
+            -- What only rows on their way out point into dies by itself.
+            if #rows > 0 then
+                names[#names + 1], bodies[#names + 1] = object[objects.field.name], rows
+                total, body_count = total + bytes, body_count + #rows
+                objects.lease(id, now_ms + wanted.lease_ms)
+            end
+        end
+    end
+    fresh[names] = bodies
+    return names
+end
+
+--- Only the names are remembered for a repeated call; the bodies are read again.
+function M.render(names)
+    local answer = {}
+    for place, name in ipairs(names) do
+        local object = objects.find(name)
+        local rows = fresh[names] and fresh[names][place] or object and sparse.bodies(tonumber(object[1])) or {}
+        answer[place] = { name, sparse.pack(rows) }
+    end
+    return answer
+end
+
+return M

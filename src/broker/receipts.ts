@@ -1,0 +1,67 @@
+/**
+ * Waiting for acknowledgements of one message.
+ * @module
+ */
+import type { Timers } from "../../actors/actor.ts";
+import { StreamError } from "../core/errors.ts";
+import type { Receipts, Sequence } from "../core/message.ts";
+import type { Subject } from "../core/subject.ts";
+import type { MetadataStore } from "../metadata/contract.ts";
+import type { Hub } from "./hub.ts";
+import { Bell, type Draining } from "./waiting.ts";
+
+/** Longest time between two looks: what ends by time alone (a time to live, a recipient's time) tells nobody. */
+const lookMsMax = 1000;
+
+/** What waiting works with. */
+export interface ReceiptTools {
+  readonly metadata: Pick<MetadataStore, "receipts" | "heads">;
+  readonly hub: Hub;
+  readonly timers: Timers;
+  readonly draining: Draining;
+  /** Monotonic milliseconds. */
+  readonly elapsedMs: () => number;
+}
+
+/** @throws StreamError `message_not_found` */
+export const receiptsOf = async (
+  metadata: ReceiptTools["metadata"],
+  subject: Subject,
+  sequence: Sequence,
+): Promise<Receipts> => {
+  const receipts = sequence < 1 ? null : await metadata.receipts(subject, sequence);
+  if (receipts !== null) return receipts;
+  const [head] = await metadata.heads([subject]);
+  const lastSequence = head?.lastSequence ?? 0;
+  throw new StreamError("message_not_found", `The last sequence of this subject is ${lastSequence}.`, {
+    last_sequence: lastSequence,
+  });
+};
+
+/** How the recipients stand when enough have acknowledged, the message is gone, or the time is over. */
+export const awaitReceipts = async (
+  tools: ReceiptTools,
+  { subject, sequence, acked }: { readonly subject: Subject; readonly sequence: Sequence; readonly acked: number | "all" },
+  waitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Receipts> => {
+  const bell = new Bell();
+  const unwatch = tools.hub.watchAcks(subject, () => bell.ring());
+  const endsAt = tools.elapsedMs() + waitMs;
+  try {
+    for (;;) {
+      bell.reset();
+      const receipts = await receiptsOf(tools.metadata, subject, sequence);
+      const leftMs = endsAt - tools.elapsedMs();
+      if (isEnough(receipts, acked) || leftMs <= 0) return receipts;
+      const why = await bell.wait(Math.min(leftMs, lookMsMax), tools.timers, tools.draining, signal);
+      if (why === "aborted" || why === "draining") return receipts;
+    }
+  } finally {
+    unwatch();
+  }
+};
+
+/** Where nobody is to acknowledge it yet, nobody has. */
+const isEnough = (receipts: Receipts, acked: number | "all"): boolean =>
+  receipts.released || receipts.acked >= (acked === "all" ? Math.max(1, receipts.recipientsTotal) : acked);
