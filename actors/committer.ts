@@ -220,7 +220,9 @@ export class Committer {
       const length = bodies[index]?.length ?? 0;
       const { object, offset, storedLength } = placement;
       refs[slot] =
-        storedLength === undefined ? { object, offset, length, sha256 } : { object, offset, length, sha256, storedLength };
+        storedLength === undefined
+          ? { object, offset, length, sha256 }
+          : { object, offset, length, sha256, storedLength };
     }
     return refs;
   }
@@ -475,7 +477,9 @@ interface OpenRun {
 
 /** Runs in the order of their sequences within each subject. */
 const inSequence = (runs: readonly CommittedRun[]): readonly CommittedRun[] =>
-  runs.toSorted((a, b) => (a.subject === b.subject ? a.firstSequence - b.firstSequence : a.subject < b.subject ? -1 : 1));
+  runs.toSorted((a, b) =>
+    a.subject === b.subject ? a.firstSequence - b.firstSequence : a.subject < b.subject ? -1 : 1,
+  );
 
 /** Groups committed messages into gapless runs a subject; another node may have committed in between. */
 class RunCollector {

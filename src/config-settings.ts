@@ -357,7 +357,7 @@ export const settings = {
     initial: "",
     isMap: true,
     meaning:
-      'what is kept of subjects, put at every start: a map of filters, each with `max_age`, `max_messages`, `max_bytes` and `discard`; as a flag or variable `{"logs.>":{"max_age":"24h"}}`',
+      'what is kept of subjects, put at every start: a map of filters, each with the fields of a policy; as a flag or variable `{"logs.>":{"max_age":"24h"}}`',
     parse: parsePolicies,
   }),
   sweepInterval: setting({

@@ -138,11 +138,14 @@ end
 
 -- Releasing ---------------------------------------------------------------------------------------------------------
 
+--- Messages that one transaction releases behind others that stay: some tens of milliseconds.
+local found_max = 3000
+
 --- Adds the stored messages between two sequences that are released.
 local function find_between(found, subject, view, first, last)
     for _, row in box.space.mts_messages:pairs({ subject.id, first }, { iterator = "GE" }) do
         local sequence = tonumber(row[store.message.sequence])
-        if row[1] ~= subject.id or sequence > last then return end
+        if row[1] ~= subject.id or sequence > last or #found >= found_max then return end
         if view.is_released(sequence) then found[#found + 1] = sequence end
     end
 end
@@ -173,39 +176,52 @@ local function release(context, subject, view, look)
     local found, removed = {}, 0
     -- Looking comes first, as deleting changes what the consumers are.
     look(found)
+    local is_all = #found < found_max
     if view.floor - subject.first >= M.cut_min then
         removed = cutting.cut(context, subject, view.floor)
     else
         for sequence = subject.first, math.min(view.floor, subject.last) do found[#found + 1] = sequence end
     end
     if #found > 0 then removed = removed + cutting.remove(context, subject, ordered(found)) end
-    return removed
+    return removed, is_all
 end
 
---- Releases all that may go; for what no acknowledgement completed. Answers how many messages went.
+--- Releases all that may go; for what no acknowledgement completed. Answers how many messages went, and whether that
+-- is all. Changes the subject.
 function M.release_all(context, subject)
     local policy = M.policy(subject.name)
-    if policy == nil or subject.first > subject.last then return 0 end
+    if policy == nil or subject.first > subject.last then return 0, true end
     local view = view_of(subject, policy, context.now_ms)
     return release(context, subject, view, function(found) find(found, subject, view, 1, subject.last) end)
 end
 
+--- Releases what was too much for one transaction; answers whether that is all.
+local function release_more(context, name)
+    local subject = store.subject(name)
+    return subject == nil or select(2, M.release_all(context, subject))
+end
+
 --- Releases what an acknowledgement completes: `settled` has ranges `{first, last}` and sequences that are settled now.
--- The consumers must have been saved; those at hand are not to be used any more. Answers how many messages went.
+-- The consumers must have been saved; those at hand are not to be used any more. Answers how many messages went; what
+-- is too much for one transaction is left for later.
 function M.release(context, name, settled)
     local policy = #settled > 0 and M.policy(name) or nil
     local subject = policy ~= nil and store.subject(name) or nil
     if subject == nil or subject.first > subject.last then return 0 end
     -- Whom nobody waits for any more may stand anywhere.
-    if policy.recipient_timeout_ms ~= nil then return M.release_all(context, subject) end
+    if policy.recipient_timeout_ms ~= nil then settled = { { 1, subject.last } } end
     local view = view_of(subject, policy, context.now_ms)
-    return release(context, subject, view, function(found)
+    local removed, is_all = release(context, subject, view, function(found)
         for _, each in ipairs(settled) do
             local first, last = each, each
             if type(each) == "table" then first, last = each[1], each[2] end
             find(found, subject, view, first, last)
         end
     end)
+    if not is_all then
+        context.later[#context.later + 1] = function(later) return release_more(later, name) end
+    end
+    return removed
 end
 
 -- Receipts ----------------------------------------------------------------------------------------------------------

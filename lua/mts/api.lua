@@ -18,8 +18,10 @@ local function verb(name) return require("mts.verb." .. name) end
 local function read(name)
     local run = verb(name).run
     return function(request)
-        writer.settle()
-        return msgpack.encode({ 0, run(request) })
+        return writer.prepared(function()
+            writer.settle()
+            return msgpack.encode({ 0, run(request) })
+        end)
     end
 end
 

@@ -26,8 +26,10 @@ end
 
 --- The headers of a message without those of a dead letter, flat.
 local function own_headers(row)
-    local flat = {}
-    for name, value in pairs(row[field.headers] or {}) do
+    local flat, headers = {}, row[field.headers]
+    -- Null is not nil to `pairs`.
+    if headers == nil then return flat end
+    for name, value in pairs(headers) do
         if not is_ours[name] then
             flat[#flat + 1] = name
             flat[#flat + 1] = value

@@ -24,12 +24,12 @@ function M.is_empty()
 end
 
 --- Sequences of a subject whose time is over and that were not removed yet, ascending, and the times by them; nil when
--- there are none.
-function M.due(subject, now_ms)
+-- there are none. No more than `limit`, those that were over first.
+function M.due(subject, now_ms, limit)
     if M.is_empty() then return nil end
     local sequences, times
     for _, row in box.space.mts_expiring:pairs({ subject.id }, { iterator = "EQ" }) do
-        if row[2] > now_ms then break end
+        if row[2] > now_ms or sequences ~= nil and #sequences >= limit then break end
         local sequence = tonumber(row[3])
         -- What is below the beginning waits for its removal already.
         if sequence >= subject.first then

@@ -194,9 +194,11 @@ function M.settle(consumer, sequence)
 end
 
 local function delete_between(space, consumer, first, last)
-    local deleted = 0
+    -- Mostly there is little or nothing to delete, of very much.
+    local deleted, limit = 0, 1
     while true do
-        local rows = box.space[space]:select({ consumer.id, first }, { iterator = "GE", limit = 1000 })
+        local rows = box.space[space]:select({ consumer.id, first }, { iterator = "GE", limit = limit })
+        limit = math.min(10 * limit, 1000)
         for _, row in ipairs(rows) do
             if row[1] ~= consumer.id or row[sequence_field] > last then return deleted end
             store.delete(space, { consumer.id, row[sequence_field] })
@@ -238,8 +240,10 @@ end
 
 --- Settles messages that are gone, on either side of the cursor.
 function M.settle_run(consumer, first, last)
-    consumer.held = consumer.held - delete_between("mts_pending", consumer, first, last)
-    delete_between("mts_ahead", consumer, first, last)
+    if consumer.held > 0 then
+        consumer.held = consumer.held - delete_between("mts_pending", consumer, first, last)
+    end
+    if box.space.mts_ahead:len() > 0 then delete_between("mts_ahead", consumer, first, last) end
 end
 
 --- Settles everything up to a sequence; answers whether any of it was unsettled.

@@ -198,9 +198,10 @@ end
 
 for name, run in pairs(functions) do
     M.functions[name] = function(...)
-        local answers = { pcall(run, ...) }
-        if not answers[1] then errors.rethrow(answers[2]) end
-        return unpack(answers, 2)
+        local arguments, count = { ... }, select("#", ...)
+        local done, answer = pcall(writer.prepared, function() return run(unpack(arguments, 1, count)) end)
+        if not done then errors.rethrow(answer) end
+        return answer
     end
 end
 

@@ -92,53 +92,75 @@ end
 
 --- Counts what messages one transaction brings. `names` are the objects by their places.
 function M.tally(names)
-    return {
-        names = names, messages = {}, bytes = {}, new_bytes = {}, is_unknown = {}, spans = {}, by_key = {}, first = {},
+    return { names = names, runs = {}, by_key = {} }
+end
+
+--- Messages of one subject in one object, no two of them far from each other.
+local function new_run(tally, place, lane, sequence)
+    local run = {
+        place = place, lane = lane, first = sequence, last = sequence, messages = 0, bytes = 0, new_bytes = 0,
     }
+    tally.runs[#tally.runs + 1] = run
+    return run
 end
 
 --- Adds a message to a tally. `lane` stands for its subject, `sequence` is nil for one that waits aside; sequences of a
 -- lane come in ascending order. `bytes` is nil where that is not known; `new_bytes` were not in the object before.
 function M.add(tally, place, lane, sequence, bytes, new_bytes)
     if place == 0 then return end
-    tally.messages[place] = (tally.messages[place] or 0) + 1
-    if bytes == nil then
-        tally.is_unknown[place] = true
-        return
-    end
-    tally.bytes[place] = (tally.bytes[place] or 0) + bytes
-    tally.new_bytes[place] = (tally.new_bytes[place] or 0) + new_bytes
-    if sequence == nil then return end
     local key = lane * 2 ^ 24 + place
-    local span = tally.by_key[key]
-    if span == nil or sequence > span.last + 1 + gap_max then
-        span = { place = place, lane = lane, first = sequence, last = sequence }
-        tally.by_key[key] = span
-        tally.spans[#tally.spans + 1] = span
-        tally.first[place] = tally.first[place] or span
-    else
-        span.last = sequence
+    local run = tally.by_key[key]
+    if run == nil or sequence ~= nil and sequence > run.last + 1 + gap_max then
+        run = new_run(tally, place, lane, sequence)
+        tally.by_key[key] = run
     end
+    run.last = sequence
+    run.messages = run.messages + 1
+    if bytes == nil then
+        run.is_unknown = true
+    else
+        run.bytes = run.bytes + bytes
+        run.new_bytes = run.new_bytes + new_bytes
+    end
+end
+
+--- The runs of a tally, summed up by the places of their objects.
+local function sums_of(tally)
+    local sums = {}
+    for _, run in ipairs(tally.runs) do
+        local sum = sums[run.place]
+        if sum == nil then
+            sum = { messages = 0, bytes = 0, new_bytes = 0 }
+            sums[run.place] = sum
+        end
+        sum.messages = sum.messages + run.messages
+        sum.bytes, sum.new_bytes = sum.bytes + run.bytes, sum.new_bytes + run.new_bytes
+        sum.is_unknown = sum.is_unknown or run.is_unknown
+        if sum.run == nil and run.first ~= nil and not run.is_unknown then sum.run = run end
+    end
+    return sums
 end
 
 --- Writes a tally; answers the ids of the objects by their places. `subject_id_of(lane)` is asked for the subjects.
 function M.save(tally, subject_id_of, now_ms)
-    local ids = { [0] = store.no_object }
+    local ids, sums = { [0] = store.no_object }, sums_of(tally)
     local may_be_dead = dead.count() > 0
     for place, name in ipairs(tally.names) do
-        local messages, bytes, new_bytes = tally.messages[place], tally.bytes[place] or 0, tally.new_bytes[place] or 0
-        if messages ~= nil then
+        local sum = sums[place]
+        if sum ~= nil then
             if may_be_dead and dead.state_of(name) ~= nil then dead.revive(name) end
-            if tally.is_unknown[place] then bytes = nil end
-            local span = tally.first[place]
-            local taken = span and { subject_id_of(span.lane), span.first, span.last }
-            local is_taken
-            ids[place], is_taken = M.refer(name, messages, bytes, new_bytes, now_ms, taken)
-            if is_taken then span.is_noted = true end
+            local run = sum.run
+            local span = run and { subject_id_of(run.lane), run.first, run.last }
+            local bytes = not sum.is_unknown and sum.bytes or nil
+            local is_noted
+            ids[place], is_noted = M.refer(name, sum.messages, bytes, sum.new_bytes, now_ms, span)
+            if is_noted then run.is_noted = true end
         end
     end
-    for _, span in ipairs(tally.spans) do
-        if not span.is_noted then M.note_span(ids[span.place], subject_id_of(span.lane), span.first, span.last) end
+    for _, run in ipairs(tally.runs) do
+        if run.first ~= nil and not run.is_unknown and not run.is_noted then
+            M.note_span(ids[run.place], subject_id_of(run.lane), run.first, run.last)
+        end
     end
     return ids
 end

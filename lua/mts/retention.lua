@@ -12,6 +12,19 @@ local times = require("mts.times")
 
 local M = {}
 
+--- Messages whose time is over that one call removes or hides: some tens of milliseconds.
+local due_max = 2000
+
+--- Has what is too much for one call removed before the call is made (see `mts.writer`).
+local function remove_before(name)
+    error({
+        before = function(context)
+            local subject = store.subject(name)
+            return subject == nil or select(2, M.remove_expired(context, subject, due_max))
+        end,
+    }, 0)
+end
+
 --- The first sequence that is not expired; last + 1 when all are.
 local function first_by_age(subject, policy, now_ms)
     if policy == nil or policy.max_age_ms == nil or subject.first > subject.last then return subject.first end
@@ -61,8 +74,11 @@ end
 function M.shown(subject, now_ms)
     local first = first_by_age(subject, policies.of(subject.name), now_ms)
     if first > subject.first then show_from(subject, first) end
-    local sequences, hidden = expiring.due(subject, now_ms)
-    if sequences ~= nil then hide(subject, sequences, hidden) end
+    local due_limit = box.info.ro and math.huge or due_max
+    local sequences, hidden = expiring.due(subject, now_ms, due_limit)
+    if sequences == nil then return subject end
+    if #sequences >= due_limit then remove_before(subject.name) end
+    hide(subject, sequences, hidden)
     return subject
 end
 
@@ -72,10 +88,11 @@ function M.subject(name, now_ms)
     return subject and M.shown(subject, now_ms)
 end
 
---- Removes messages whose time is over; answers how many that were. Changes the subject.
-local function remove_due(context, subject, now_ms)
-    local sequences, due_at = expiring.due(subject, now_ms)
-    if sequences == nil then return 0 end
+--- Removes messages whose time is over, at most `limit`; answers how many that were, and whether that is all. Changes
+-- the subject.
+local function remove_due(context, subject, limit)
+    local sequences, due_at = expiring.due(subject, context.now_ms, limit)
+    if sequences == nil then return 0, true end
     -- Messages often live equally long; then they make a prefix, which goes at once whatever its length.
     local through, count = subject.first - 1, 0
     while sequences[count + 1] == through + 1 do
@@ -86,21 +103,26 @@ local function remove_due(context, subject, now_ms)
     local removed = cutting.cut(context, subject, through)
     local others = {}
     for place = count + 1, #sequences do others[#others + 1] = sequences[place] end
-    return removed + cutting.remove(context, subject, others)
+    return removed + cutting.remove(context, subject, others), #sequences < limit
 end
 
---- Removes what is expired of a subject; answers how many messages that were. Changes its argument.
-function M.remove_expired(context, subject)
+--- Removes what is expired of a subject, of what lies behind others at most `limit`; answers how many messages that
+-- were, and whether that is all. Changes its argument.
+function M.remove_expired(context, subject, limit)
     local first = first_by_age(subject, policies.of(subject.name), context.now_ms)
-    return cutting.cut(context, subject, first - 1) + remove_due(context, subject, context.now_ms)
+    local cut = cutting.cut(context, subject, first - 1)
+    local removed, is_all = remove_due(context, subject, limit)
+    return cut + removed, is_all
 end
 
---- Removes what is expired of the subject of a name.
+--- Removes what is expired of the subject of a name, before something else is done with it.
 function M.cut_expired(context, name)
     local policy = policies.of(name)
     if (policy == nil or policy.max_age_ms == nil) and expiring.is_empty() then return end
     local subject = store.subject(name)
-    if subject ~= nil then M.remove_expired(context, subject) end
+    if subject == nil then return end
+    local _, is_all = M.remove_expired(context, subject, due_max)
+    if not is_all then remove_before(name) end
 end
 
 --- The newest stored sequence.
@@ -176,15 +198,15 @@ local function first_within(subject, bytes_max)
     return found ~= nil and math.min(found, newest) or newest
 end
 
---- Removes all that a subject's policy does not keep; answers how many messages that were.
+--- Removes what the limits of a subject's policy do not keep; answers how many messages that were. What is expired was
+-- removed before, or came in this transaction.
 function M.trim(context, subject, policy)
-    local removed = M.remove_expired(context, subject)
+    local first = first_by_age(subject, policy, context.now_ms)
     -- Who refuses new messages keeps the old ones.
-    if policy.discard ~= "old" then return removed end
-    local first = subject.first
+    if policy.discard ~= "old" then return cutting.cut(context, subject, first - 1) end
     if policy.max_messages ~= nil then first = math.max(first, first_of_newest(subject, policy.max_messages)) end
     if policy.max_bytes ~= nil then first = math.max(first, first_within(subject, policy.max_bytes)) end
-    return removed + cutting.cut(context, subject, first - 1)
+    return cutting.cut(context, subject, first - 1)
 end
 
 --- Whether a policy refuses a message, when a subject has `messages` of so many bytes.

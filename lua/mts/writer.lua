@@ -4,6 +4,7 @@
 -- savepoint of its own, so that many callers share one write to the disk and the refusal of one touches no other.
 
 local fiber = require("fiber")
+local log = require("log")
 local errors = require("mts.errors")
 local clock = require("mts.clock")
 local feed = require("mts.feed")
@@ -38,10 +39,10 @@ end
 local function perform(call, context)
     local savepoint = box.savepoint()
     local told = #context.changes
-    store.changed = false
+    store.changed, context.later = false, {}
     local done, answer = pcall(call.run, context)
     if done then
-        call.answer = answer
+        call.answer, call.later = answer, context.later
         return
     end
     call.failure = answer
@@ -108,9 +109,20 @@ function M.start()
     fiber.create(serve)
 end
 
---- Runs `run(context)` inside a transaction and answers what it returns once that is durable. `run` must not yield; it
--- finds the time in `context.now_ms` and adds what others should hear of to `context.changes`.
-function M.write(run)
+local write_once
+
+--- Writes what a call that is done left for later, each as often as it does not answer true. What goes wrong with it
+-- undoes nothing.
+local function finish(later)
+    for _, run in ipairs(later) do
+        local done, reason = pcall(function() repeat until write_once(run) end)
+        if not done then
+            log.warn("writer: left for later: %s", tostring(type(reason) == "table" and reason.reason or reason))
+        end
+    end
+end
+
+function write_once(run)
     if last - first + 1 >= queue_max then errors.raise("overloaded", "too many calls wait to be written") end
     if box.info.ro then errors.raise("read_only", "this instance does not accept writes") end
     local call = { run = run, wake = fiber.cond(), is_done = false }
@@ -119,7 +131,27 @@ function M.write(run)
     work:signal()
     while not call.is_done do call.wake:wait() end
     if call.failure ~= nil then error(call.failure, 0) end
+    finish(call.later)
     return call.answer
+end
+
+--- Answers what `run` does. Where that raises `{before = run}`, having too much to do for one transaction, `before` is
+-- written first, as often as it does not answer true, and everything starts anew.
+function M.prepared(run)
+    while true do
+        local done, answer = pcall(run)
+        if done then return answer end
+        if type(answer) ~= "table" or answer.before == nil then error(answer, 0) end
+        repeat until write_once(answer.before)
+    end
+end
+
+--- Runs `run(context)` inside a transaction and answers what it returns once that is durable. `run` must not yield; it
+-- finds the time in `context.now_ms` and adds what others should hear of to `context.changes`. It may be run again, as
+-- `prepared` says, when its changes were undone. What is too much for one transaction it adds to `context.later`: that
+-- is written before the answer is given, as often as it does not answer true.
+function M.write(run)
+    return M.prepared(function() return write_once(run) end)
 end
 
 return M

@@ -212,8 +212,10 @@ export class AuthorizedBroker implements Broker {
     const { deadLetter } = config;
     if (deadLetter !== undefined) {
       // The server writes there in the consumer's stead, so it must be one who may write there himself.
-      await this.#require(this.#line("put_consumer", subject, name), "to publish to the subject of dead letters", () =>
-        this.#access.may("publish") && this.#access.covers(deadLetter),
+      await this.#require(
+        this.#line("put_consumer", subject, name),
+        "to publish to the subject of dead letters",
+        () => this.#access.may("publish") && this.#access.covers(deadLetter),
       );
     }
     return this.#asConsumer("put_consumer", subject, name, () => this.#inner.putConsumer(subject, name, config));

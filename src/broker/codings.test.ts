@@ -4,9 +4,10 @@
 import { describe, expect, test } from "bun:test";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { StreamError } from "../core/errors.ts";
-import { codingsOf, decodeStream, decodeWhole, UndecodableError } from "./codings.ts";
+import { type Coding, codingsOf, decodeStream, decodeWhole, UndecodableError } from "./codings.ts";
 
-const text = (bytes: number): Uint8Array => new TextEncoder().encode("one line of a log, again and again\n".repeat(bytes / 35));
+const text = (bytes: number): Uint8Array =>
+  new TextEncoder().encode("one line of a log, again and again\n".repeat(bytes / 35));
 
 /** Bytes that do not compress, so that a frame has several blocks. */
 const noise = (bytes: number): Uint8Array => {
@@ -44,7 +45,7 @@ const failureOf = (chunks: AsyncIterable<Uint8Array>): Promise<unknown> =>
   );
 
 describe("what the header says", () => {
-  test.each([
+  test.each<readonly [string, readonly Coding[] | undefined]>([
     ["gzip", ["gzip"]],
     [" GZip ,br", ["gzip", "br"]],
     ["identity", undefined],
@@ -79,7 +80,9 @@ describe.each(Object.entries(coders))("%s", (_, [header, encode]) => {
     const encoded = encode(noise(300_000));
     for (const damaged of [encoded.subarray(0, encoded.length - 3), encoded.subarray(0, 5), text(1000)]) {
       expect(await decodeWhole(damaged, codings, 1_000_000)).toBeUndefined();
-      expect(await failureOf(decodeStream(inChunks(damaged, 5000), codings, 1_000_000))).toBeInstanceOf(UndecodableError);
+      expect(await failureOf(decodeStream(inChunks(damaged, 5000), codings, 1_000_000))).toBeInstanceOf(
+        UndecodableError,
+      );
     }
   });
 

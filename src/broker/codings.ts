@@ -16,6 +16,7 @@ import {
   inflateRaw,
   zstdDecompress,
 } from "node:zlib";
+import { toStreamError } from "../core/errors.ts";
 import type { Headers } from "../core/message.ts";
 import { isWholeZstd, ZstdFrames } from "./zstd-frames.ts";
 
@@ -51,10 +52,8 @@ export const codingsOf = (headers: Headers): readonly Coding[] | undefined => {
 };
 
 /** The headers of the decoded message. */
-export const withoutCodings = (headers: Headers): Headers => {
-  const { [codingHeader]: _, ...others } = headers;
-  return others;
-};
+export const withoutCodings = (headers: Headers): Headers =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => name !== codingHeader));
 
 /** A body decoded as a whole; undefined when it does not decode, or is larger than `bytesMax` at any step. */
 export const decodeWhole = async (
@@ -141,31 +140,34 @@ async function* decodedChunks(source: AsyncIterable<Uint8Array>, coding: Coding)
   const chunks = source[Symbol.asyncIterator]();
   const first = await firstOf(chunks);
   const frames = coding === "zstd" ? new ZstdFrames() : undefined;
-  let failure: unknown;
-  const input = Readable.from(seen(first, chunks, frames, (thrown) => (failure = thrown)), { objectMode: false });
+  // Why the source could not be read on.
+  const failures: Error[] = [];
+  const failed = (thrown: unknown): void => {
+    failures.push(thrown instanceof Error ? thrown : toStreamError(thrown));
+  };
+  const input = Readable.from(seen(first, chunks, frames, failed), { objectMode: false });
   const decoder = chunkDecoder(coding, first);
   // Its failure is the decoder's failure, and comes out where the decoder is read.
   pipeline(input, decoder, () => undefined);
   try {
     for await (const chunk of decoder) yield chunk as Uint8Array;
   } catch (thrown) {
-    if (failure !== undefined) throw failure;
-    throw new UndecodableError("The bytes are not what the header says.", { cause: thrown });
+    throw failures[0] ?? new UndecodableError("The bytes are not what the header says.", { cause: thrown });
   } finally {
     decoder.destroy();
     input.destroy();
   }
-  if (failure !== undefined) throw failure;
+  if (failures[0] !== undefined) throw failures[0];
   if (frames?.isWhole === false) throw new UndecodableError("The frame is not whole.");
 }
 
 /** At least two bytes of the beginning, unless there are fewer. */
-const firstOf = async (chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array> => {
+const firstOf = async (chunks: AsyncIterator<Uint8Array, unknown>): Promise<Uint8Array> => {
   let first: Uint8Array = new Uint8Array(0);
   while (first.length < 2) {
-    const { done, value } = await chunks.next();
-    if (done === true) return first;
-    first = first.length === 0 ? value : Buffer.concat([first, value]);
+    const next = await chunks.next();
+    if (next.done === true) return first;
+    first = first.length === 0 ? next.value : Buffer.concat([first, next.value]);
   }
   return first;
 };
@@ -173,18 +175,16 @@ const firstOf = async (chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array> =
 /** What is given to the decoder, watched on its way. */
 async function* seen(
   first: Uint8Array,
-  rest: AsyncIterator<Uint8Array>,
+  rest: AsyncIterator<Uint8Array, unknown>,
   frames: ZstdFrames | undefined,
   failed: (thrown: unknown) => void,
 ): AsyncGenerator<Uint8Array, void> {
   try {
     frames?.see(first);
     yield first;
-    for (;;) {
-      const { done, value } = await rest.next();
-      if (done === true) return;
-      frames?.see(value);
-      yield value;
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
+      frames?.see(next.value);
+      yield next.value;
     }
   } catch (thrown) {
     failed(thrown);

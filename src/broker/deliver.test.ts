@@ -79,10 +79,17 @@ describe.each([false, true])("pointers (store compresses: %p)", (compress) => {
     await using rig = await startBrokerRig({ compress });
     const text = Buffer.from("line of a log\n".repeat(1000));
     const publish = () =>
-      publishAll(rig, [draftOf("orders", text), draftOf("orders", ""), draftOf("orders", gzipSync(text), { headers: gzip })]);
+      publishAll(rig, [
+        draftOf("orders", text),
+        draftOf("orders", ""),
+        draftOf("orders", gzipSync(text), { headers: gzip }),
+      ]);
     for (const [way, messages] of Object.entries(await everyWay(rig, "pointer", publish, 3))) {
       const [plain, empty, coded] = messages;
-      expect(messages.map(({ body }) => body.length), way).toEqual([0, 0, 0]);
+      expect(
+        messages.map(({ body }) => body.length),
+        way,
+      ).toEqual([0, 0, 0]);
       expect(empty?.pointer, way).toBeUndefined();
       expect(plain?.pointer, way).toMatchObject({ size: text.length, contentEncoding: compress ? "zstd" : undefined });
       // What was encoded is not worth packing once more.
@@ -121,14 +128,10 @@ describe("decoded bodies", () => {
     const ways = await everyWay(rig, "decoded", () => publishAll(rig, drafts), drafts.length);
     for (const [way, messages] of Object.entries(ways)) {
       expect(textOf(messages), way).toEqual(["as it is", "one", "two", "no gzip", "unknown", bomb]);
-      expect(messages.map(({ headers }) => headers), way).toEqual([
-        { kind: "log" },
-        { kind: "log" },
-        {},
-        gzip,
-        { "content-encoding": "snappy" },
-        gzip,
-      ]);
+      expect(
+        messages.map(({ headers }) => headers),
+        way,
+      ).toEqual([{ kind: "log" }, { kind: "log" }, {}, gzip, { "content-encoding": "snappy" }, gzip]);
       for (const { body, sha256 } of messages) {
         expect(Buffer.compare(new Bun.CryptoHasher("sha256").update(body).digest(), sha256), way).toBe(0);
       }
@@ -199,7 +202,9 @@ describe("bodies that were moved", () => {
     hold = () => moveAll(rig);
     const page = await rig.broker.read(wholeOf(orders));
     expect(page.damaged).toEqual([]);
-    expect(page.messages.map(({ body }, index) => Buffer.compare(body, bodies[index] ?? body.subarray(1)))).toEqual([0, 0, 0]);
+    expect(page.messages.map(({ body }, index) => Buffer.compare(body, bodies[index] ?? body.subarray(1)))).toEqual([
+      0, 0, 0,
+    ]);
 
     const messages = await Promise.all([1, 2, 3].map((sequence) => rig.broker.message(orders, sequence)));
     await moveAll(rig);

@@ -51,10 +51,10 @@ const pageCodedBytesMax = 1024 * 1024;
 /** Envelopes asked for at a time when bodies are not where they were. */
 const lookUpMax = 1000;
 
-/** Where to go on after a page that was asked for from `from`. */
+/** Where to go on after a page that was asked for from `from`. On an empty one nothing is left up to the last sequence. */
 export const nextSequence = (from: Sequence, { head, envelopes }: EnvelopePage): Sequence => {
   const last = envelopes.at(-1);
-  return last === undefined ? Math.max(from, head.firstSequence) : last.sequence + 1;
+  return last === undefined ? Math.max(from, head.lastSequence + 1) : last.sequence + 1;
 };
 
 /**
@@ -70,7 +70,8 @@ export const boundsFor = (deliver: DeliverAs | undefined, { limit, bodyBytesMax 
       };
     case "decoded":
       return { limit, bodyBytesMax: Math.min(bodyBytesMax, pageCodedBytesMax) };
-    default:
+    case "body":
+    case undefined:
       return { limit, bodyBytesMax: Math.min(bodyBytesMax, pageBodyBytesMax) };
   }
 };
@@ -142,15 +143,16 @@ export class Reader {
   /** The envelopes as they are now, by sequence; what is not stored any more is left out. */
   async lookUp(envelopes: readonly Envelope[]): Promise<ReadonlyMap<Sequence, Envelope>> {
     const found = new Map<Sequence, Envelope>();
-    const [first, last] = [envelopes[0], envelopes.at(-1)];
-    if (first === undefined || last === undefined) return found;
+    const [first] = envelopes;
+    if (first === undefined) return found;
     const wanted = new Set(envelopes.map(({ sequence }) => sequence));
+    const last = Math.max(...wanted);
     const bounds = { limit: lookUpMax, bodyBytesMax: Number.MAX_SAFE_INTEGER };
     for (let from = Math.min(...wanted); ; ) {
       const page = await this.#options.metadata.range(first.subject, from, bounds);
       for (const envelope of page.envelopes) if (wanted.has(envelope.sequence)) found.set(envelope.sequence, envelope);
       const end = page.envelopes.at(-1);
-      if (end === undefined || found.size === wanted.size || end.sequence >= last.sequence) return found;
+      if (end === undefined || found.size === wanted.size || end.sequence >= last) return found;
       from = end.sequence + 1;
     }
   }
@@ -162,11 +164,12 @@ export class Reader {
     const lost: LoadableEnvelope[] = [];
     for (const [index, envelope] of envelopes.entries()) {
       const body = bodies[index];
+      if (body === undefined) throw leftOut();
       if (body instanceof Uint8Array) messages.push(toDelivery(envelope, body));
       else if (isDataLoss(body)) {
         damaged.push({ subject: envelope.subject, sequence: envelope.sequence, error: body });
         lost.push(envelope);
-      } else throw body ?? new StreamError("internal", "A read left a body out.");
+      } else throw body;
     }
     return lost.length === 0 ? { messages, damaged } : this.#readMoved(lost, { messages, damaged });
   }
@@ -185,10 +188,11 @@ export class Reader {
     const damaged = new Map(stored.map((message) => [message.sequence, message]));
     for (const [index, envelope] of moved.entries()) {
       const body = bodies[index];
+      if (body === undefined) throw leftOut();
       if (body instanceof Uint8Array) {
         messages.push(toDelivery(envelope, body));
         damaged.delete(envelope.sequence);
-      } else if (!isDataLoss(body)) throw body ?? new StreamError("internal", "A read left a body out.");
+      } else if (!isDataLoss(body)) throw body;
     }
     return { messages: messages.sort((a, b) => a.sequence - b.sequence), damaged: [...damaged.values()] };
   }
@@ -235,7 +239,10 @@ class Stored implements StoredMessage {
     private readonly options: ReaderOptions,
   ) {}
 
-  async body(range?: { readonly start: number; readonly end: number }): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+  async body(range?: {
+    readonly start: number;
+    readonly end: number;
+  }): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
     return this.#whereItIs((envelope) => this.options.verified.open(envelope, range));
   }
 
@@ -286,8 +293,9 @@ async function* chunksOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Arr
   yield* chunks;
 }
 
-const isDataLoss = (thrown: unknown): thrown is StreamError =>
-  thrown instanceof StreamError && thrown.code === "data_loss";
+const isDataLoss = (thrown: unknown): boolean => thrown instanceof StreamError && thrown.code === "data_loss";
+
+const leftOut = (): StreamError => new StreamError("internal", "A read left a body out.");
 
 const isSamePlace = (a: BodyRef, b: BodyRef): boolean => a.object === b.object && a.offset === b.offset;
 

@@ -41,7 +41,11 @@ export const receiptsOf = async (
 /** How the recipients stand when enough have acknowledged, the message is gone, or the time is over. */
 export const awaitReceipts = async (
   tools: ReceiptTools,
-  { subject, sequence, acked }: { readonly subject: Subject; readonly sequence: Sequence; readonly acked: number | "all" },
+  {
+    subject,
+    sequence,
+    acked,
+  }: { readonly subject: Subject; readonly sequence: Sequence; readonly acked: number | "all" },
   waitMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Receipts> => {

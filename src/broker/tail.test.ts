@@ -15,7 +15,8 @@ const messageOf = (sequence: number, bytes = 10, of = subject): RecentMessage =>
 });
 const run = (first: number, last: number, bytes = 10, of = subject): RecentMessage[] =>
   Array.from({ length: last - first + 1 }, (_, i) => messageOf(first + i, bytes, of));
-const sequences = (messages: readonly RecentMessage[] | undefined): number[] | undefined => messages?.map((m) => m.sequence);
+const sequences = (messages: readonly RecentMessage[] | undefined): number[] | undefined =>
+  messages?.map((m) => m.sequence);
 
 describe("TailCache", () => {
   test("reads what follows, within limit and bytes, at least one", () => {

@@ -45,7 +45,8 @@ export class TailCache {
   /** Appends messages that follow each other; an undefined one (its body is not in memory) breaks the run. */
   append(subject: Subject, firstSequence: Sequence, messages: readonly (RecentMessage | undefined)[]): void {
     let tail = this.#tails.get(subject);
-    if (tail === undefined) tail = { first: firstSequence, messages: [], bytes: 0, staleAtMs: Number.POSITIVE_INFINITY };
+    if (tail === undefined)
+      tail = { first: firstSequence, messages: [], bytes: 0, staleAtMs: Number.POSITIVE_INFINITY };
     else this.#tails.delete(subject);
     this.#tails.set(subject, tail);
     let sequence = firstSequence;

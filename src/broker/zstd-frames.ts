@@ -48,14 +48,18 @@ export class ZstdFrames {
   #read(): void {
     switch (this.#step) {
       case "magic":
-        return this.#readMagic(littleEndian(this.#held));
+        this.#readMagic(littleEndian(this.#held));
+        break;
       case "skippable":
         this.#skip = littleEndian(this.#held);
-        return this.#endFrame();
+        this.#endFrame();
+        break;
       case "descriptor":
-        return this.#readDescriptor(this.#held[0] ?? 0);
+        this.#readDescriptor(this.#held[0] ?? 0);
+        break;
       case "block":
-        return this.#readBlock(littleEndian(this.#held));
+        this.#readBlock(littleEndian(this.#held));
+        break;
     }
   }
 
@@ -111,5 +115,4 @@ export const isWholeZstd = (bytes: Uint8Array): boolean => {
 };
 
 /** An unsigned number of up to four bytes. */
-const littleEndian = (bytes: readonly number[]): number =>
-  bytes.reduceRight((value, byte) => value * 256 + byte, 0);
+const littleEndian = (bytes: readonly number[]): number => bytes.reduceRight((value, byte) => value * 256 + byte, 0);

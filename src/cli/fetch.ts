@@ -2,12 +2,19 @@
  * `fetch`: what is there now, or comes within a while.
  * @module
  */
-import type { Mts, Page } from "../client/index.ts";
+import type { DeliverAs, Mts, Page } from "../client/index.ts";
 import { pageBodyBytesMax, pageMessagesDefault, pageMessagesMax, waitMsMax } from "../core/limits.ts";
 import { type Command, UsageError } from "./command.ts";
 import { withConnection } from "./connection.ts";
 import type { Io } from "./io.ts";
-import { type MessageOutput, messageOutput, outputDetails, outputOption } from "./message-output.ts";
+import {
+  deliverOf,
+  deliverOption,
+  type MessageOutput,
+  messageOutput,
+  outputDetails,
+  outputOption,
+} from "./message-output.ts";
 import type { Given } from "./options.ts";
 import { serverOf } from "./server.ts";
 import { damagedText } from "./subscribe.ts";
@@ -19,7 +26,7 @@ const pageMessages = 1000;
 
 export const fetchCommand: Command = {
   name: "fetch",
-  usage: "SUBJECT [--from START | --consumer NAME] [--limit N] [--wait 10s] [--output HOW]",
+  usage: "SUBJECT [--from START | --consumer NAME] [--limit N] [--wait 10s] [--deliver AS] [--output HOW]",
   summary: "print stored messages",
   details: `
 Without --consumer up to --limit messages from START on (default first). With --consumer one fetch under its name: what
@@ -44,12 +51,13 @@ ${outputDetails}`,
       meaning: "how long to wait when there is nothing, such as 10s; default 0",
     },
     "auto-ack": { kind: "flag", meaning: "acknowledge what comes at once" },
+    deliver: deliverOption,
     output: outputOption,
   },
   run: async (given, io) => {
     const server = serverOf(given, io);
     const wanted = wantedFrom(given);
-    const output = messageOutput(given.text("output"), wanted.limit === 1, io);
+    const output = messageOutput(given, wanted.limit === 1, io);
     return withConnection(server, io, (mts) => fetchAll(mts, wanted, output, io));
   },
 };
@@ -61,6 +69,7 @@ interface Wanted {
   readonly limit: number;
   readonly waitMs: number;
   readonly autoAck: boolean;
+  readonly deliver: DeliverAs | undefined;
 }
 
 const wantedFrom = (given: Given): Wanted => {
@@ -75,7 +84,7 @@ const wantedFrom = (given: Given): Wanted => {
   const waitMs = given.durationMs("wait") ?? 0;
   if (waitMs > waitMsCeiling) throw new UsageError("--wait is a day at most");
   const limit = given.integer("limit", 1, limitMax) ?? pageMessagesDefault;
-  return { subject: given.operand(0), from, consumer, limit, waitMs, autoAck };
+  return { subject: given.operand(0), from, consumer, limit, waitMs, autoAck, deliver: deliverOf(given) };
 };
 
 const fetchAll = async (mts: Mts, wanted: Wanted, output: MessageOutput, io: Io): Promise<number> => {
@@ -110,7 +119,7 @@ async function* pages(mts: Mts, wanted: Wanted, io: Io): AsyncGenerator<Page, vo
 }
 
 const firstPage = async (mts: Mts, wanted: Wanted, deadlineMs: number, io: Io): Promise<Page> => {
-  const { subject, consumer, autoAck } = wanted;
+  const { subject, consumer, autoAck, deliver } = wanted;
   let { from } = wanted;
   for (;;) {
     const waitMs = Math.max(0, Math.min(waitMsMax, deadlineMs - io.nowMs()));
@@ -120,6 +129,7 @@ const firstPage = async (mts: Mts, wanted: Wanted, deadlineMs: number, io: Io): 
       limit,
       waitMs,
       maxBytes: pageBodyBytesMax,
+      deliver,
       signal: io.stop,
       ...(consumer === undefined ? { from } : { consumer, autoAck }),
     });

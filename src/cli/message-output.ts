@@ -2,11 +2,13 @@
  * How received messages are written: JSON lines, bodies as they are, lines for people, or files.
  * @module
  */
-import type { Message } from "../client/index.ts";
-import type { OptionSpec } from "./command.ts";
+import type { BodyPointer, DeliverAs, Message } from "../client/index.ts";
+import { deliverForms } from "../codec/deliver.ts";
+import { type OptionSpec, UsageError } from "./command.ts";
 import { FolderOutput } from "./folder-output.ts";
 import { printable, sizeText } from "./format.ts";
 import type { Io } from "./io.ts";
+import type { Given } from "./options.ts";
 
 /** Where messages go. */
 export interface MessageOutput {
@@ -23,6 +25,21 @@ export const outputOption: OptionSpec = {
   meaning: "json, raw, text, or a folder; default text on a terminal, else json",
 };
 
+/** The option that says what is wanted of bodies. */
+export const deliverOption: OptionSpec = {
+  kind: "text",
+  placeholder: "AS",
+  meaning: "body (default), decoded (without its content-encoding), or pointer (where to fetch it; json and text only)",
+};
+
+/** What was given for it. @throws UsageError */
+export const deliverOf = (given: Given): DeliverAs | undefined => {
+  const raw = given.text("deliver");
+  const form = deliverForms.find((known) => known === raw);
+  if (raw !== undefined && form === undefined) throw new UsageError(`--deliver must be ${deliverForms.join(", ")}`);
+  return form;
+};
+
 /** What the help says of it. */
 export const outputDetails = `
 --output json   one JSON object a line, as in the HTTP API: data when the body is text, else data_base64
@@ -31,9 +48,13 @@ export const outputDetails = `
 --output DIR    a file for each message, named by its header filename (without folders), else SUBJECT_SEQUENCE; a name
                 that is taken gets the sequence added, nothing is ever overwritten (a folder named json is ./json)`;
 
-/** @param isSingle at most one message comes */
-export const messageOutput = (how: string | undefined, isSingle: boolean, io: Io): MessageOutput => {
-  switch (how ?? (io.stdoutIsTerminal ? "text" : "json")) {
+/** @param isSingle at most one message comes @throws UsageError, CliFailure */
+export const messageOutput = (given: Given, isSingle: boolean, io: Io): MessageOutput => {
+  const how = given.text("output") ?? (io.stdoutIsTerminal ? "text" : "json");
+  if (deliverOf(given) === "pointer" && how !== "json" && how !== "text") {
+    throw new UsageError("--deliver pointer goes with --output json or text: there are no bodies to write");
+  }
+  switch (how) {
     case "json":
       return streamOutput(io, (message) => `${JSON.stringify(messageJson(message))}\n`);
     case "raw":
@@ -41,7 +62,7 @@ export const messageOutput = (how: string | undefined, isSingle: boolean, io: Io
     case "text":
       return streamOutput(io, messageText);
     default:
-      return new FolderOutput(how ?? ".", io);
+      return new FolderOutput(how, io);
   }
 };
 
@@ -63,13 +84,14 @@ const textOf = (data: Uint8Array): string | undefined => {
 
 /** The field names of the HTTP API. */
 const messageJson = (message: Message): Readonly<Record<string, unknown>> => {
-  const { subject, sequence, timestamp, headers, data, deliveries } = message;
+  const { subject, sequence, timestamp, headers, data, pointer, deliveries } = message;
+  const head = { subject, sequence, timestamp, headers };
+  if (pointer !== undefined) {
+    return { ...head, size: pointer.size, sha256: pointer.sha256, pointer: pointerJson(pointer), deliveries };
+  }
   const text = textOf(data);
   return {
-    subject,
-    sequence,
-    timestamp,
-    headers,
+    ...head,
     size: data.length,
     sha256: Buffer.from(Bun.SHA256.hash(data) as Uint8Array).toString("hex"),
     ...(text === undefined ? { data_base64: Buffer.from(data).toString("base64") } : { data: text }),
@@ -77,8 +99,14 @@ const messageJson = (message: Message): Readonly<Record<string, unknown>> => {
   };
 };
 
-const messageText = ({ subject, sequence, timestamp, headers, data, deliveries }: Message): string => {
-  const text = textOf(data);
+const pointerJson = ({ contentEncoding, expiresAt, ...rest }: BodyPointer): Readonly<Record<string, unknown>> => ({
+  ...rest,
+  content_encoding: contentEncoding,
+  expires_at: expiresAt,
+});
+
+const messageText = ({ subject, sequence, timestamp, headers, data, pointer, deliveries }: Message): string => {
+  const text = pointer === undefined ? textOf(data) : pointer.url;
   const notes = [
     ...Object.entries(headers).map(([name, value]) => `${name}=${value}`),
     ...(deliveries > 1 ? [`delivery ${deliveries}`] : []),

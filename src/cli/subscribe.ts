@@ -2,11 +2,18 @@
  * `subscribe`: messages as they come, until Ctrl-C or a number of them.
  * @module
  */
-import { type Message, type Mts, MtsError } from "../client/index.ts";
+import { type DeliverAs, type Message, type Mts, MtsError } from "../client/index.ts";
 import { type Command, UsageError } from "./command.ts";
 import { withConnection } from "./connection.ts";
 import type { Io } from "./io.ts";
-import { type MessageOutput, messageOutput, outputDetails, outputOption } from "./message-output.ts";
+import {
+  deliverOf,
+  deliverOption,
+  type MessageOutput,
+  messageOutput,
+  outputDetails,
+  outputOption,
+} from "./message-output.ts";
 import type { Given } from "./options.ts";
 import { serverOf } from "./server.ts";
 
@@ -17,7 +24,7 @@ const acksMax = 1024;
 
 export const subscribeCommand: Command = {
   name: "subscribe",
-  usage: "FILTER [--from START | --consumer NAME] [--count N] [--output HOW]",
+  usage: "FILTER [--from START | --consumer NAME] [--count N] [--deliver AS] [--output HOW]",
   summary: "print messages as they come",
   details: `
 FILTER is a subject, in which * stands for one token and a last > for one or more. Reconnects by itself and goes on
@@ -45,12 +52,13 @@ ${outputDetails}
       placeholder: "N",
       meaning: `messages on their way at once, 1 to ${creditMax}; default ${creditDefault}`,
     },
+    deliver: deliverOption,
     output: outputOption,
   },
   run: async (given, io) => {
     const server = serverOf(given, io);
     const wanted = wantedFrom(given);
-    const output = messageOutput(given.text("output"), wanted.count === 1, io);
+    const output = messageOutput(given, wanted.count === 1, io);
     return withConnection(server, io, (mts) => follow(mts, wanted, output, io));
   },
 };
@@ -62,6 +70,7 @@ interface Wanted {
   readonly acknowledges: boolean;
   readonly count: number;
   readonly credit: number;
+  readonly deliver: DeliverAs | undefined;
 }
 
 const wantedFrom = (given: Given): Wanted => {
@@ -82,11 +91,12 @@ const wantedFrom = (given: Given): Wanted => {
     count,
     // What is not printed should not be leased either.
     credit: Math.min(credit, count),
+    deliver: deliverOf(given),
   };
 };
 
 const follow = async (mts: Mts, wanted: Wanted, output: MessageOutput, io: Io): Promise<number> => {
-  const { filter, from, consumer, credit, count } = wanted;
+  const { filter, from, consumer, credit, count, deliver } = wanted;
   let damaged = 0;
   const onDamaged = (error: MtsError): void => {
     damaged++;
@@ -95,7 +105,8 @@ const follow = async (mts: Mts, wanted: Wanted, output: MessageOutput, io: Io): 
   const acks = new Acks();
   try {
     let received = 0;
-    for await (const message of mts.subscribe(filter, { from, consumer, credit, onDamaged, signal: io.stop })) {
+    const options = { from, consumer, credit, deliver, onDamaged, signal: io.stop };
+    for await (const message of mts.subscribe(filter, options)) {
       await output.write(message);
       if (wanted.acknowledges) {
         // Acknowledged means that the reader has it, not that we do.

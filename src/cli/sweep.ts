@@ -77,11 +77,7 @@ const withStores = async (config: Config, run: (stores: Stores) => Promise<numbe
   }
 };
 
-const sweep = async (
-  stores: Stores,
-  { graceMs, orphans, compaction, alone }: SweepChoice,
-  io: Io,
-): Promise<number> => {
+const sweep = async (stores: Stores, { graceMs, orphans, compaction, alone }: SweepChoice, io: Io): Promise<number> => {
   const status = new StatusLine(io);
   let figures: SweepFigures = noFigures;
   const damaged: DamagedBody[] = [];
@@ -107,7 +103,9 @@ const sweep = async (
   } finally {
     status.clear();
     for (const { object, offset, length } of damaged) {
-      await io.stdout.write(`damaged: ${count(length, "byte")} at ${offset} of ${object}; the doctor names the message\n`);
+      await io.stdout.write(
+        `damaged: ${count(length, "byte")} at ${offset} of ${object}; the doctor names the message\n`,
+      );
     }
     await io.stdout.write(`${textOf(figures)}\n`);
   }

@@ -26,7 +26,7 @@ export const contentOf = (body: Body, { headers }: DraftOptions): Content => {
     throw invalid("body", "has lone surrogates.");
   }
   if (typeof body === "string") return { data: body, headers };
-  if (body instanceof ArrayBuffer) return { data: new Uint8Array(body), headers };
+  if (body instanceof ArrayBuffer) body = new Uint8Array(body);
   if (ArrayBuffer.isView(body)) return { data: new Uint8Array(body.buffer, body.byteOffset, body.byteLength), headers };
   if (!isJson(body)) throw invalid("body", "must be text, bytes or JSON.");
   const typed = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "content-type");

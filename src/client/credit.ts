@@ -3,11 +3,9 @@
  * @module
  */
 
-/** Bodies on their way or waiting, in bytes: large messages get less credit. */
-const bodyBytesMax = 64 * 1024 * 1024;
+import { Waiters } from "./waiters.ts";
+
 const smallBytes = 1024;
-/** How slowly the expected size follows smaller messages. */
-const decay = 64;
 
 /** The window of one subscription. */
 export class CreditWindow {
@@ -16,7 +14,7 @@ export class CreditWindow {
   /** Come, and not taken. */
   #held = 0;
   #expectedBytes = smallBytes;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiters = new Waiters();
   readonly #messagesMax: number;
 
   constructor(messagesMax: number) {
@@ -24,6 +22,8 @@ export class CreditWindow {
   }
 
   get #target(): number {
+    // On their way or waiting: large messages get less credit.
+    const bodyBytesMax = 64 * 1024 * 1024;
     return Math.max(1, Math.min(this.#messagesMax, Math.floor(bodyBytesMax / this.#expectedBytes)));
   }
 
@@ -46,25 +46,27 @@ export class CreditWindow {
   received(bytes: number): void {
     this.#underWay--;
     this.#held++;
+    // How slowly the expected size follows smaller messages.
+    const decay = 64;
     this.#expectedBytes = Math.max(bytes, smallBytes, this.#expectedBytes - this.#expectedBytes / decay);
   }
 
   /** Granted messages that came and are not kept, or that will not come. */
   returned(messages: number): void {
     this.#underWay -= messages;
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /** The caller took one. */
   taken(): void {
     this.#held--;
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /** The connection is gone, and what was under way with it. Wakes who waits for room, so that they notice. */
   reset(): void {
     this.#underWay = 0;
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /**
@@ -80,12 +82,8 @@ export class CreditWindow {
         this.grant(messages);
         return messages;
       }
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await this.#waiters.wait();
     }
     return 0;
-  }
-
-  #wake(): void {
-    if (this.#waiting.length > 0) for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

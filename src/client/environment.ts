@@ -45,10 +45,9 @@ export interface Environment {
   uniqueName(): string;
 }
 
-/** Longest time that `setTimeout` can count; what is longer never comes. */
-const timerMsMax = 2 ** 31 - 1;
-
 const after = (ms: number, then: () => void, idle?: boolean): (() => void) => {
+  // The longest time that `setTimeout` can count; what is longer never comes.
+  const timerMsMax = 2 ** 31 - 1;
   const timer = ms > timerMsMax ? undefined : setTimeout(then, ms);
   // Timers are objects in Node and Bun, numbers in browsers.
   if (idle) (timer as { unref?(): void } | undefined)?.unref?.();
@@ -87,8 +86,7 @@ export interface Endpoints {
  * @throws MtsError `invalid_parameter`
  */
 export const endpoints = (url: string | URL): Endpoints => {
-  const match = /^(?:http|ws)(s?:\/\/[^?#]+?)(?:\/v1\/ws)?\/*(?:[?#].*)?$/i.exec(String(url).trim());
-  if (match === null) throw invalid("url", "must be http(s):// or ws(s)://.");
-  const base = match[1] ?? "";
+  const base = /^(?:http|ws)(s?:\/\/[^?#]+?)(?:\/v1\/ws)?\/*(?:[?#].*)?$/i.exec(String(url).trim())?.[1];
+  if (!base) throw invalid("url", "must be http(s):// or ws(s)://.");
   return { wsUrl: `ws${base}/v1/ws`, httpUrl: `http${base}` };
 };

@@ -9,10 +9,10 @@ import type { ConnectOptions, ConsumerOptions } from "./options.ts";
 import { within } from "./scope.ts";
 import { type Fields, fromWire, isMap, nothing, toWire } from "./wire.ts";
 
-const listedMax = 10_000;
-const requestMsMax = 30_000;
 /** 4xx but those that tell of a moment, or (426) of nothing but that a plain request is no upgrade. */
 const final = /^4(?!08|2[569])/;
+
+const encoded = (text: string): string => encodeURIComponent(text);
 
 /** How a consumer acknowledges. */
 export type AckMode = "all" | "explicit";
@@ -32,6 +32,8 @@ export interface Consumer {
   readonly redelivered: number;
   /** Unix milliseconds. */
   readonly createdAt: number;
+  /** Where messages go whose deliveries are used up. */
+  readonly deadLetter?: string;
 }
 
 /** A row of the subject listing. */
@@ -69,8 +71,8 @@ export class HttpSide {
   async *subjects(filter: string, signal: AbortSignal): AsyncGenerator<SubjectHead, void> {
     let after = "";
     for (;;) {
-      const query = new URLSearchParams({ filter, limit: String(listedMax), ...(after && { after }) });
-      const page = await this.#request("GET", `subjects?${String(query)}`, undefined, signal);
+      const path = `subjects?limit=10000&filter=${encoded(filter)}&after=${encoded(after)}`;
+      const page = await this.#request("GET", path, undefined, signal);
       for (const row of page["subjects"] as readonly Fields[]) {
         const head = fromWire(row) as SubjectHead;
         after = head.subject;
@@ -85,19 +87,19 @@ export class HttpSide {
    * @throws MtsError `consumer_not_found`, `consumer_exists`
    */
   async consumer(method: string, subject: string, name: string, config?: ConsumerOptions): Promise<Consumer> {
-    const path = ["subjects", subject, "consumers", name].map(encodeURIComponent).join("/");
-    const body = config && toWire(config);
-    return fromWire(await this.#request(method, path, body)) as Consumer;
+    const path = `subjects/${encoded(subject)}/consumers/${encoded(name)}`;
+    return fromWire(await this.#request(method, path, config && toWire(config))) as Consumer;
   }
 
   /** Why the server does not let this client in for good; undefined when another attempt may work. */
   async refusal(): Promise<MtsError | undefined> {
     const error = await this.#request("GET", "ws").then(nothing, toMtsError);
-    return final.test(String(error?.fields["status"])) ? error : undefined;
+    // Whatever it is, it is looked at as text.
+    return final.test(error?.fields["status"] as string) ? error : undefined;
   }
 
   #request(method: string, path: string, body?: Fields, signal?: AbortSignal): Promise<Fields> {
-    return within(this.#env, { signal, timeoutMs: requestMsMax }, async (stop) => {
+    return within(this.#env, { signal, timeoutMs: 30_000 }, async (stop) => {
       const send = (token: string | undefined) =>
         this.#env
           .fetch(`${this.#url}/v1/${path}`, {
@@ -121,8 +123,14 @@ export class HttpSide {
         // Cut off on its way.
         throw connectionLost();
       }
-      const unexplained = { code: "connection_refused", detail: `HTTP status ${status}`, retryable: status >= 500 };
-      throw errorFrom({ ...unexplained, ...(isMap(answer) && answer), status });
+      throw errorFrom({
+        // Where nothing explains it.
+        code: "connection_refused",
+        detail: `HTTP status ${status}`,
+        retryable: status >= 500,
+        ...(isMap(answer) && answer),
+        status,
+      });
     });
   }
 }

@@ -2,13 +2,14 @@
  * The end of a stream that the caller holds: what came waits here for `next()`.
  * @module
  */
+import { Waiters } from "./waiters.ts";
 
 /** Items in order, then the end. Who pushes sees to a bound. */
 export class Inbox<T> {
   #came: T[] = [];
   /** What came before, the next one last: taking it costs the same at any length. */
   #next: T[] = [];
-  #waiting: (() => void)[] = [];
+  readonly #waiters = new Waiters();
   readonly #onTaken: (item: T) => void;
   #end: { readonly error?: Error | undefined } | undefined;
 
@@ -20,13 +21,13 @@ export class Inbox<T> {
   push(item: T): void {
     if (this.#end) return;
     this.#came.push(item);
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /** The end comes behind what is there; an error is thrown once. */
   end(error?: Error): void {
     this.#end ??= { error };
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /** The end, at once: nothing that is there is wanted any more. Returns it. */
@@ -34,7 +35,7 @@ export class Inbox<T> {
     const untaken = [...this.#next.reverse(), ...this.#came];
     this.#next = this.#came = [];
     this.#end = {};
-    this.#wake();
+    this.#waiters.wake();
     return untaken;
   }
 
@@ -56,13 +57,7 @@ export class Inbox<T> {
         if (error) throw error;
         return { done: true, value: undefined };
       }
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await this.#waiters.wait();
     }
-  }
-
-  #wake(): void {
-    if (this.#waiting.length === 0) return;
-    for (const resolve of this.#waiting) resolve();
-    this.#waiting = [];
   }
 }

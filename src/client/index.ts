@@ -12,9 +12,14 @@ export type { Notifications } from "./notifications.ts";
 export type {
   BatchMessage,
   Body,
+  BodyPointer,
   CallOptions,
   ConnectOptions,
   ConsumerOptions,
+  Delay,
+  DelayedBatchMessage,
+  DelayedPublishOptions,
+  DeliverAs,
   DraftOptions,
   FetchOptions,
   From,
@@ -23,6 +28,7 @@ export type {
   OnEpochChange,
   PublishOptions,
   Receipt,
+  ScheduledReceipt,
   Status,
   SubscribeOptions,
 } from "./options.ts";

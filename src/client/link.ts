@@ -11,14 +11,6 @@ import { onAbort, untilAborted, within } from "./scope.ts";
 import { Session } from "./session.ts";
 import { type Deferred, deferred } from "./wire.ts";
 
-/** Calls that wait for an answer or for a connection. */
-const callsMax = 10_000;
-const timeoutMsDefault = 30_000;
-const backoffMsMinDefault = 100;
-const backoffMsMaxDefault = 10_000;
-/** A connection that lasted this long was a good one: the pauses start small again. */
-const steadyMs = 5000;
-
 /** How long one call may take. */
 export interface CallBounds extends CallOptions {
   /** True: a call that was sent when the connection broke fails with `outcome_unknown`. */
@@ -56,7 +48,7 @@ export class Link {
     this.http = http;
     this.#wsUrl = wsUrl;
     this.#options = options;
-    this.timeoutMs = options.timeoutMs ?? timeoutMsDefault;
+    this.timeoutMs = options.timeoutMs ?? 30_000;
   }
 
   /** @throws what the WebSocket class throws, e.g. for `ws:` in a page that came over https; not with a function */
@@ -110,6 +102,8 @@ export class Link {
    * @throws MtsError
    */
   async call<T>(frame: object, bounds: CallBounds): Promise<T> {
+    // Waiting for an answer or for a connection.
+    const callsMax = 10_000;
     if (this.#calls >= callsMax) throw overloaded("calls");
     this.#calls++;
     try {
@@ -161,6 +155,8 @@ export class Link {
   #ended({ welcomed }: Session, code: number, reason: string): void {
     if (this.end) return;
     this.#tell({ state: "disconnected", code, reason });
+    // A connection that lasted this long was a good one: the pauses start small again.
+    const steadyMs = 5000;
     if (welcomed && this.env.nowMs() - this.#welcomedAtMs >= steadyMs) this.#attempt = 0;
     if (code >= 3500 && code < 4000) {
       this.close(
@@ -183,7 +179,7 @@ export class Link {
 
   /** Pause before an attempt, counted from 1: doubled each time, half of it by chance so that clients spread out. */
   pauseMs(attempt: number): number {
-    const { backoffMsMin = backoffMsMinDefault, backoffMsMax = backoffMsMaxDefault } = this.#options;
+    const { backoffMsMin = 100, backoffMsMax = 10_000 } = this.#options;
     return Math.min(backoffMsMax, backoffMsMin * 2 ** (attempt - 1)) * (0.5 + this.env.random() / 2);
   }
 

@@ -3,10 +3,11 @@
  * @module
  */
 import { MtsError } from "./errors.ts";
-import { type Tuple, utf8 } from "./wire.ts";
+import type { BodyPointer } from "./options.ts";
+import { fromWire, type Tuple, utf8 } from "./wire.ts";
 
 /** Acknowledges a message, or with `delayMs` gives it back. */
-export type Settling = (sequence: number, delayMs?: number) => Promise<void>;
+export type Settling = (sequence: number, delayMs?: number, error?: string) => Promise<void>;
 
 /** A message. */
 export class Message {
@@ -16,15 +17,23 @@ export class Message {
   /** Unix milliseconds, given by the server when it stored the message. */
   declare readonly timestamp: number;
   declare readonly headers: Readonly<Record<string, string>>;
-  /** The body; a view of what came with it, so copy it if you keep a small one of many. */
+  /** The body; a view of what came with it, so copy it if you keep a small one of many. Empty beside a pointer. */
   declare readonly data: Uint8Array;
+  /** Where the body is, when it was asked for by `deliver: "pointer"`. */
+  declare readonly pointer: BodyPointer | undefined;
   /** Which delivery under the consumer's name this is; 1 without a consumer. */
   declare readonly deliveries: number;
   readonly #settling: Settling | undefined;
   #settled: Promise<void> | undefined;
 
   constructor(tuple: Tuple, settling?: Settling) {
-    [this.subject, this.sequence, this.timestamp, this.headers, this.data, this.deliveries] = tuple;
+    let data: Tuple[4];
+    [this.subject, this.sequence, this.timestamp, this.headers, data, this.deliveries] = tuple;
+    if (!(data instanceof Uint8Array)) {
+      this.pointer = fromWire(data) as BodyPointer;
+      data = new Uint8Array();
+    }
+    this.data = data;
     this.#settling = settling;
   }
 
@@ -51,16 +60,17 @@ export class Message {
   /**
    * Gives it back, on a consumer of the kind `explicit`: it comes again after `delayMs`, to whoever asks next. Need not
    * be awaited.
+   * @param error why, at most 1024 bytes of UTF-8: its dead letter says so, if this was the last delivery
    * @returns rejects with `wrong_ack_mode` on a consumer of the kind `all`
    * @throws MtsError `wrong_ack_mode` when the message did not come by way of a consumer
    */
-  nack(delayMs = 0): Promise<void> {
-    return this.#settle(delayMs);
+  nack(delayMs = 0, error?: string): Promise<void> {
+    return this.#settle(delayMs, error);
   }
 
-  #settle(delayMs?: number): Promise<void> {
+  #settle(delayMs?: number, error?: string): Promise<void> {
     if (!this.#settling) throw new MtsError("wrong_ack_mode", "It came without a consumer.");
-    this.#settled ??= this.#settling(this.sequence, delayMs);
+    this.#settled ??= this.#settling(this.sequence, delayMs, error);
     return this.#settled;
   }
 }

@@ -6,10 +6,6 @@
 import { protocolError } from "./errors.ts";
 import { utf8 } from "./wire.ts";
 
-/** Keys and subjects come again and again; finding them in a table is cheaper than decoding them. */
-const rememberedBytesMax = 48;
-const rememberedSlots = 1024;
-
 /**
  * Makes a function that decodes a frame; byte strings in the value are views of it. (Functions over shared variables
  * and not a class: the SDK has a size to keep, and this is its hottest code.)
@@ -17,6 +13,9 @@ const rememberedSlots = 1024;
  * @throws MtsError `protocol_error`
  */
 export const msgpackReader = (): ((frame: ArrayBuffer) => unknown) => {
+  // Keys and subjects come again and again; finding them in a table is cheaper than decoding them.
+  const rememberedBytesMax = 48;
+  const rememberedSlots = 1024;
   let bytes = new Uint8Array(0);
   let numbers = new DataView(bytes.buffer);
   let at = 0;
@@ -55,7 +54,7 @@ export const msgpackReader = (): ((frame: ArrayBuffer) => unknown) => {
   const map = (count: number): Record<string, unknown> => {
     const fields: Record<string, unknown> = {};
     for (let i = 0; i < count; i++) {
-      const name = String(value());
+      const name = value() as string;
       const field = value();
       // A header may have this name; assigning it would set the prototype instead.
       if (name === "__proto__") Object.defineProperty(fields, name, { value: field, enumerable: true });

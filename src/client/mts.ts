@@ -14,10 +14,13 @@ import type {
   CallOptions,
   ConnectOptions,
   ConsumerOptions,
+  DelayedBatchMessage,
+  DelayedPublishOptions,
   FetchOptions,
   NotifyOptions,
   PublishOptions,
   Receipt,
+  ScheduledReceipt,
   SubscribeOptions,
 } from "./options.ts";
 import { Outstanding } from "./outstanding.ts";
@@ -27,8 +30,6 @@ import { type Acknowledged, Settler } from "./settler.ts";
 import type { StreamTools } from "./stream.ts";
 import { type PageFrame, Subscription } from "./subscription.ts";
 import { wireFrom } from "./wire.ts";
-
-const closeMsDefault = 5000;
 
 /** What a fetch answers. */
 export interface Page {
@@ -80,11 +81,13 @@ export class Mts {
    * Publishes. Do not wait for one before the next: they are pipelined, and those of one subject are stored in the
    * order of the calls. A publish that was under way when the connection broke is sent again with the same id, which
    * stores it once.
-   * @returns when it is on stable storage
+   * @returns when it is on stable storage, also when it is to be committed later
    * @throws MtsError `wrong_last_sequence` with `fields.last_sequence`, `invalid_subject`, `body_too_large`,
    *   `overloaded`, `timed_out` (not sent), `outcome_unknown` (perhaps stored: repeat it with `fields.message_id`) …
    */
-  publish(subject: string, body: Body, options: PublishOptions = {}): Promise<Receipt> {
+  publish(subject: string, body: Body, options?: PublishOptions): Promise<Receipt>;
+  publish(subject: string, body: Body, options: DelayedPublishOptions): Promise<Receipt | ScheduledReceipt>;
+  publish(subject: string, body: Body, options: DelayedPublishOptions = {}): Promise<Receipt | ScheduledReceipt> {
     return this.#publisher.publish(subject, body, options);
   }
 
@@ -92,7 +95,15 @@ export class Mts {
    * Publishes many; not atomic.
    * @returns for each message its receipt or its error, in the order given; never rejects
    */
-  publishBatch(messages: readonly BatchMessage[], options: CallOptions = {}): Promise<readonly (Receipt | MtsError)[]> {
+  publishBatch(messages: readonly BatchMessage[], options?: CallOptions): Promise<readonly (Receipt | MtsError)[]>;
+  publishBatch(
+    messages: readonly DelayedBatchMessage[],
+    options?: CallOptions,
+  ): Promise<readonly (Receipt | ScheduledReceipt | MtsError)[]>;
+  publishBatch(
+    messages: readonly DelayedBatchMessage[],
+    options: CallOptions = {},
+  ): Promise<readonly (Receipt | ScheduledReceipt | MtsError)[]> {
     return Promise.all(
       messages.map((message) =>
         this.publish(message.subject, message.body, { ...message, ...options }).catch(toMtsError),
@@ -138,15 +149,18 @@ export class Mts {
     return this.#tools.link.call({ op: "ack", subject, consumer, ...settled }, options);
   }
 
-  /** Gives leased messages of an `explicit` consumer back; they come again after `delayMs`. Answers how many will. */
+  /**
+   * Gives leased messages of an `explicit` consumer back; they come again after `delayMs`. Answers how many will.
+   * @param options `error`: why, for the dead letters of those whose deliveries are used up
+   */
   async nack(
     subject: string,
     consumer: string,
     sequences: readonly number[],
     delayMs = 0,
-    options: CallOptions = {},
+    { error, ...options }: CallOptions & { readonly error?: string | undefined } = {},
   ): Promise<number> {
-    const frame = { op: "nack", subject, consumer, sequences, delayMs };
+    const frame = { op: "nack", subject, consumer, sequences, delayMs, error };
     return (await this.#tools.link.call<{ readonly redeliver: number }>(frame, options)).redeliver;
   }
 
@@ -178,7 +192,7 @@ export class Mts {
    * What is not answered by then fails: `outcome_unknown` when it was sent, `closed` when not.
    * @param options `timeoutMs`: how long it may wait; default 5000
    */
-  close({ timeoutMs = closeMsDefault }: { readonly timeoutMs?: number } = {}): Promise<void> {
+  close({ timeoutMs = 5000 }: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(timeoutMs);
     return this.#closing;
   }

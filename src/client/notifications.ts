@@ -6,7 +6,7 @@
 import type { Notification, NotifyOptions } from "./options.ts";
 import type { Session } from "./session.ts";
 import { Stream, type StreamTools } from "./stream.ts";
-import type { Fields } from "./wire.ts";
+import { type Fields, nothing } from "./wire.ts";
 
 interface Pending {
   readonly subject: string;
@@ -28,7 +28,7 @@ export class Notifications extends Stream<Notification> {
     // Before it subscribes: what moves after the listing must be told.
     if (!this.placed && this.start.isMoment) await this.placeListed(this.stop);
     const from = this.placed ? "first" : this.from();
-    await this.hold(session, { mode: "notify", from }, async () => undefined);
+    await this.hold(session, { mode: "notify", from }, nothing);
   }
 
   protected override push(frame: Fields): void {

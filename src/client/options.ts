@@ -78,16 +78,32 @@ export interface DraftOptions {
   /** Store it only when this is the subject's last sequence, else `wrong_last_sequence` with `fields.last_sequence`. */
   readonly expectedLast?: number | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** It is gone so long after its timestamp, whatever the subject's policy; at least 1. */
+  readonly ttlMs?: number | undefined;
+}
+
+/** Store it now and commit it later, in one of two ways; never together with `expectedLast`. What is past is now. */
+export interface Delay {
+  /** So long from now; up to a year. */
+  readonly delayMs?: number | undefined;
+  /** At this time: a `Date`, Unix milliseconds, or an RFC 3339 time. */
+  readonly deliverAt?: number | Date | string | undefined;
 }
 
 /** For `publish`. */
 export interface PublishOptions extends DraftOptions, CallOptions {}
+
+/** For a `publish` that may be committed later. */
+export interface DelayedPublishOptions extends PublishOptions, Delay {}
 
 /** A message of `publishBatch`. */
 export interface BatchMessage extends DraftOptions {
   readonly subject: string;
   readonly body: Body;
 }
+
+/** A message of `publishBatch` that may be committed later. */
+export interface DelayedBatchMessage extends BatchMessage, Delay {}
 
 /** The answer to a publish. */
 export interface Receipt {
@@ -97,6 +113,44 @@ export interface Receipt {
   readonly timestamp: number;
   /** The `messageId` that you gave was there already; `sequence` is the first one's. */
   readonly duplicate: boolean;
+}
+
+/** The answer to a publish that is stored and will be committed later. */
+export interface ScheduledReceipt {
+  readonly subject: string;
+  /** Opaque. */
+  readonly scheduledId: string;
+  /** Unix milliseconds. */
+  readonly deliverAt: number;
+  /** The `messageId` that you gave was there already. */
+  readonly duplicate: boolean;
+}
+
+/**
+ * Bodies as they were published (`body`, the default), without the codings that the header `content-encoding` names
+ * (`decoded`), or pointers to fetch them with (`pointer`).
+ */
+export type DeliverAs = "body" | "decoded" | "pointer";
+
+/** Where the bytes of a body are: GET `url` with `headers`. See the HTTP contract for what is in it. */
+export interface BodyPointer {
+  readonly format: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly offset: number;
+  /** Bytes that the address gives. */
+  readonly length: number;
+  /** Of the body as it was published, in hex. */
+  readonly sha256: string;
+  /** Length of the body as it was published. */
+  readonly size: number;
+  /** What the bytes are coded with, the last coding last. */
+  readonly contentEncoding: string | null;
+  /** Signed; a path alone when it is the server's own: `new URL(url, server)` leads to it in any case. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Unix milliseconds until which the address works. */
+  readonly expiresAt: number;
 }
 
 /** A sequence, `first`, `new`, `last`, an age such as `10m`, a `Date`, or an RFC 3339 time. */
@@ -116,6 +170,7 @@ export interface SubscribeOptions {
    * time runs). Fewer when they are large (64 MiB in all).
    */
   readonly credit?: number | undefined;
+  readonly deliver?: DeliverAs | undefined;
   /** Ends it after so many messages were taken. */
   readonly limit?: number | undefined;
   /** `throw` (default): the iterator throws `EpochChangedError`. `restart`: it goes on from the first message. */
@@ -152,6 +207,7 @@ export interface FetchOptions extends CallOptions {
   readonly consumer?: string | undefined;
   /** Where to begin without a consumer; default `first`. */
   readonly from?: From | undefined;
+  readonly deliver?: DeliverAs | undefined;
   /** 1–10,000, default 100. */
   readonly limit?: number | undefined;
   /** Sum of the bodies; at most 8 MiB, at least one message always comes. */
@@ -172,6 +228,8 @@ export interface ConsumerOptions {
   readonly ackWaitMs?: number | undefined;
   /** Deliveries after which a message is given up; default 0, no limit. */
   readonly maxDeliver?: number | undefined;
+  /** Where messages go then; needs `explicit` and `maxDeliver`. */
+  readonly deadLetter?: string | undefined;
   /** Leased messages at once; default 1000. */
   readonly maxAckPending?: number | undefined;
 }

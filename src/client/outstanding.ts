@@ -2,28 +2,26 @@
  * What `close()` waits for.
  * @module
  */
+import { Waiters } from "./waiters.ts";
 
 /** Counts work that is under way. */
 export class Outstanding {
   count = 0;
-  #waiting: (() => void)[] = [];
+  readonly #waiters = new Waiters();
 
   begin(): void {
     this.count++;
   }
 
   end(): void {
-    if (--this.count > 0) return;
-    for (const resolve of this.#waiting) resolve();
-    this.#waiting = [];
+    if (--this.count === 0) this.#waiters.wake();
   }
 
   /** Resolves when nothing is. */
   idle(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      this.begin();
-      this.end();
-    });
+    const idle = this.#waiters.wait();
+    this.begin();
+    this.end();
+    return idle;
   }
 }

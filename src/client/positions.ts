@@ -1,11 +1,8 @@
 /**
- * What of each subject came already. Sequences are dense within a subject, so one number says it all.
+ * What of each subject came already. Messages of a subject come in order, so one number says it all.
  * @module
  */
 import { MtsError } from "./errors.ts";
-
-/** Subjects of one subscription: about 100 bytes each. */
-const subjectsMax = 1_000_000;
 
 /** The next sequence of each subject. */
 export class Positions {
@@ -23,7 +20,7 @@ export class Positions {
   }
 
   next(subject: string): number {
-    return this.#next.get(subject) ?? this.#otherwise;
+    return this.known(subject) ?? this.#otherwise;
   }
 
   /** Whether a message is a new one; then it counts as come. */
@@ -35,6 +32,8 @@ export class Positions {
 
   /** Never backwards. @throws MtsError `too_many_subjects` */
   raise(subject: string, next: number): void {
+    // Of one subscription: about 100 bytes each.
+    const subjectsMax = 1_000_000;
     this.#next.set(subject, Math.max(next, this.next(subject)));
     if (this.#next.size > subjectsMax) {
       throw new MtsError("too_many_subjects", `More than ${subjectsMax} subjects.`);

@@ -8,25 +8,11 @@
 import { contentOf } from "./body.ts";
 import { aborted, errorFrom, isPassing, type MtsError, outcomeUnknown, overloaded, timedOut } from "./errors.ts";
 import type { Link } from "./link.ts";
-import type { Body, ConnectOptions, PublishOptions, Receipt } from "./options.ts";
+import type { Body, ConnectOptions, DelayedPublishOptions, Receipt, ScheduledReceipt } from "./options.ts";
 import { Outstanding } from "./outstanding.ts";
 import { onAbort } from "./scope.ts";
 import type { Session } from "./session.ts";
-import { type Fields, isMap } from "./wire.ts";
-
-const MiB = 1024 * 1024;
-const inFlightDefault = 4096;
-const inFlightBytesDefault = 16 * MiB;
-const queuedDefault = 65_536;
-const queuedBytesDefault = 128 * MiB;
-/** Messages joined into one frame. */
-const joinCountMax = 256;
-/** Bytes joined into one frame: the server copies the bodies of larger ones. */
-const joinBytesMax = 240 * 1024;
-/** About what surrounds a body. */
-const overheadBytes = 128;
-/** Settled publishes that may stay in the line. */
-const settledMax = 1024;
+import { type Fields, fromWire, isMap, wireFrom } from "./wire.ts";
 
 /** One publish until it is settled. */
 interface Entry {
@@ -35,7 +21,7 @@ interface Entry {
   /** The id is the SDK's own: a duplicate can only be its own repetition. */
   readonly ownId: boolean;
   readonly bytes: number;
-  readonly resolve: (receipt: Receipt) => void;
+  readonly resolve: (receipt: Receipt | ScheduledReceipt) => void;
   readonly reject: (error: MtsError) => void;
   /** Takes back its deadline and its signal. */
   forget?(): void;
@@ -77,7 +63,7 @@ export class Publisher {
     link.onEnd = (error) => this.#close(error);
   }
 
-  publish(subject: string, body: Body, options: PublishOptions): Promise<Receipt> {
+  publish(subject: string, body: Body, options: DelayedPublishOptions): Promise<Receipt | ScheduledReceipt> {
     // What the executor throws rejects.
     return new Promise((resolve, reject) => this.#add(subject, body, options, resolve, reject));
   }
@@ -85,15 +71,26 @@ export class Publisher {
   #add(
     subject: string,
     body: Body,
-    { messageId, expectedLast, signal, timeoutMs = this.#link.timeoutMs, ...rest }: PublishOptions,
-    resolve: (receipt: Receipt) => void,
+    {
+      messageId,
+      expectedLast,
+      ttlMs,
+      delayMs,
+      deliverAt,
+      signal,
+      timeoutMs = this.#link.timeoutMs,
+      ...rest
+    }: DelayedPublishOptions,
+    resolve: Entry["resolve"],
     reject: (error: MtsError) => void,
   ): void {
     if (this.#link.end) throw this.#link.end;
     if (signal?.aborted) throw aborted(signal);
     const { data, headers } = contentOf(body, rest);
+    // About what surrounds a body.
+    const overheadBytes = 128;
     const bytes = data.length + overheadBytes;
-    const { queuedMax = queuedDefault, queuedBytesMax = queuedBytesDefault, messageIds = true } = this.#options;
+    const { queuedMax = 65_536, queuedBytesMax = 128 * 1024 * 1024, messageIds = true } = this.#options;
     const { count } = this.busy;
     if (count > 0 && (count >= queuedMax || this.#bytes + bytes > queuedBytesMax)) {
       throw overloaded("publishes");
@@ -101,7 +98,16 @@ export class Publisher {
     const ownId = messageId === undefined && messageIds;
     const id = ownId ? this.#idPrefix + (this.#ids++).toString(36) : messageId;
     const entry: Entry = {
-      fields: { subject, data, headers, message_id: id, expected_last_sequence: expectedLast },
+      fields: {
+        subject,
+        data,
+        headers,
+        message_id: id,
+        expected_last_sequence: expectedLast,
+        ttl_ms: ttlMs,
+        delay_ms: delayMs,
+        deliver_at: wireFrom(deliverAt),
+      },
       ownId,
       bytes,
       resolve,
@@ -154,7 +160,10 @@ export class Publisher {
 
   /** The next messages that go into one frame; none when the window is full or nothing is there. */
   #takeRun(): readonly Entry[] {
-    const { inFlightMax = inFlightDefault, inFlightBytesMax = inFlightBytesDefault } = this.#options;
+    const joinCountMax = 256;
+    // The server copies the bodies of larger frames.
+    const joinBytesMax = 240 * 1024;
+    const { inFlightMax = 4096, inFlightBytesMax = 16 * 1024 * 1024 } = this.#options;
     const run: Entry[] = [];
     let joined = 0;
     let taken = 0;
@@ -214,7 +223,8 @@ export class Publisher {
       return;
     }
     const { subject, sequence, timestamp, duplicate } = result as unknown as Receipt;
-    if (this.#finish(entry)) entry.resolve({ subject, sequence, timestamp, duplicate: duplicate && !entry.ownId });
+    const receipt = sequence ? { subject, sequence, timestamp } : (fromWire(result) as ScheduledReceipt);
+    if (this.#finish(entry)) entry.resolve({ ...receipt, duplicate: duplicate && !entry.ownId });
   }
 
   #reject(entry: Entry, error: MtsError): void {
@@ -227,7 +237,8 @@ export class Publisher {
     entry.done = true;
     entry.forget?.();
     this.#bytes -= entry.bytes;
-    // Without a connection nobody else takes settled ones out of the line.
+    // Without a connection nobody else takes settled ones out of the line; so many may stay.
+    const settledMax = 1024;
     if (this.#unsent.length > 2 * this.busy.count + settledMax) this.#unsent = this.#unsent.filter(({ done }) => !done);
     this.busy.end();
     return true;

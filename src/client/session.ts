@@ -37,14 +37,9 @@ export interface Welcome {
 }
 
 const subprotocol = "mts.msgpack.v1";
-const connectMsDefault = 10_000;
 /** Close codes of this side, from the range for private use. */
 const closeDead = 4000;
 const closeUnreadable = 4002;
-/** Silent intervals after which a connection is given up. */
-const silentMax = 2;
-/** Stands where nobody looks before the welcome. */
-const noWelcome = {} as Welcome;
 
 /** With the token as a header where the class can send one; browsers throw at it, and take it as a subprotocol. */
 const openSocket = ({ webSocket }: Environment, url: string, token: string | undefined): WebSocketLike => {
@@ -59,7 +54,10 @@ const openSocket = ({ webSocket }: Environment, url: string, token: string | und
 
 /** A connection. */
 export class Session {
-  welcome = noWelcome;
+  /** Not there before `welcomed`. */
+  declare welcome: Welcome;
+  /** The server said its welcome: requests may be sent. */
+  welcomed = false;
   open = true;
   readonly #ended = deferred<undefined>();
   readonly #socket: WebSocketLike;
@@ -92,12 +90,7 @@ export class Session {
     socket.onclose = (event: { readonly code: number; readonly reason: string }) => this.#end(event.code, event.reason);
     // A close event follows; without a listener some WebSockets throw.
     socket.onerror = nothing;
-    this.#cancelTimer = env.after(options.connectMsMax ?? connectMsDefault, () => this.end(closeDead, "no welcome"));
-  }
-
-  /** The server said its welcome: requests may be sent. */
-  get welcomed(): boolean {
-    return this.welcome !== noWelcome;
+    this.#cancelTimer = env.after(options.connectMsMax ?? 10_000, () => this.end(closeDead, "no welcome"));
   }
 
   /** Resolves when it has ended. */
@@ -201,6 +194,7 @@ export class Session {
   #begin(frame: Fields): void {
     if (frame["op"] !== "welcome") throw protocolError("no welcome");
     this.welcome = fromWire(frame) as Welcome;
+    this.welcomed = true;
     this.#listen();
     this.#events.welcomed(this);
   }
@@ -208,6 +202,8 @@ export class Session {
   /** Any frame is a sign of life; a ping asks for one. */
   #listen(): void {
     this.#cancelTimer();
+    // Silent intervals after which a connection is given up.
+    const silentMax = 2;
     const beat = (): void => {
       this.#listen();
       this.#silent = this.#heard ? 0 : this.#silent + 1;

@@ -9,11 +9,6 @@ import type { Settling } from "./message.ts";
 import type { Outstanding } from "./outstanding.ts";
 import { type Deferred, deferred } from "./wire.ts";
 
-/** Sequences in one frame. */
-const sequencesMax = 10_000;
-/** Consumers whose mode is remembered. */
-const modesMax = 1000;
-
 /** Through which sequence everything is acknowledged now. */
 export interface Acknowledged {
   readonly ackedThrough: number;
@@ -35,18 +30,21 @@ export class Settler {
   /** For messages of one consumer that belong to one epoch. */
   line(subject: string, consumer: string, epoch: string): Settling {
     /** By how they are settled; bounded by the messages that were handed out. */
-    let rounds = new Map<number | undefined, Round>();
+    let rounds = new Map<string, Round>();
     let running = false;
-    const send = async (sequences: readonly number[], delayMs: number | undefined): Promise<void> => {
-      const frame = { op: delayMs === undefined ? "ack" : "nack", subject, consumer, delayMs };
+    const send = async (sequences: readonly number[], { delayMs, error }: Round): Promise<void> => {
+      const frame = { op: delayMs === undefined ? "ack" : "nack", subject, consumer, delayMs, error };
       const through = delayMs === undefined && (await this.mode(subject, consumer)) === "all";
       // Nothing looks at the order: the highest is last.
       const settled = through ? { sequence: sequences.reduce((a, b) => Math.max(a, b)) } : { sequences };
       await this.#link.call({ ...frame, ...settled }, { epoch });
     };
-    const settle = async (delayMs: number | undefined, { sequences, done }: Round): Promise<void> => {
+    const settle = async (round: Round): Promise<void> => {
+      const { sequences, done } = round;
+      // In one frame.
+      const sequencesMax = 10_000;
       try {
-        while (sequences.length > 0) await send(sequences.splice(0, sequencesMax), delayMs);
+        while (sequences.length > 0) await send(sequences.splice(0, sequencesMax), round);
         done.resolve(undefined);
       } catch (error) {
         done.reject(error);
@@ -56,16 +54,17 @@ export class Settler {
       // What is settled in the same tick goes along.
       await Promise.resolve();
       while (rounds.size > 0) {
-        const now = [...rounds];
+        const now = [...rounds.values()];
         rounds = new Map();
-        await Promise.all(now.map(([delayMs, round]) => settle(delayMs, round)));
+        await Promise.all(now.map(settle));
       }
       running = false;
       this.#outstanding.end();
     };
-    return (sequence, delayMs) => {
-      const round = rounds.get(delayMs) ?? { sequences: [], done: deferred<undefined>() };
-      rounds.set(delayMs, round);
+    return (sequence, delayMs, error) => {
+      const key = `${delayMs} ${error}`;
+      const round = rounds.get(key) ?? { delayMs, error, sequences: [], done: deferred<undefined>() };
+      rounds.set(key, round);
       round.sequences.push(sequence);
       if (!running) {
         running = true;
@@ -82,6 +81,8 @@ export class Settler {
     const known = this.#modes.get(key);
     if (known && !fresh) return known;
     const mode = this.#link.http.consumer("GET", subject, consumer).then(({ ack }) => ack);
+    // Consumers whose mode is remembered.
+    const modesMax = 1000;
     if (this.#modes.size >= modesMax) this.#modes.clear();
     this.#modes.set(key, mode);
     mode.catch(() => this.#modes.delete(key));
@@ -91,6 +92,8 @@ export class Settler {
 
 /** Sequences that are settled in the same way, and one promise for all of them. */
 interface Round {
+  readonly delayMs: number | undefined;
+  readonly error: string | undefined;
   readonly sequences: number[];
   readonly done: Deferred<undefined>;
 }

@@ -153,7 +153,7 @@ export abstract class Stream<T> implements AsyncIterableIterator<T, undefined> {
   protected async hold(
     session: Session,
     request: object,
-    place: (reply: Subscribed, signal: AbortSignal) => Promise<void>,
+    place: (reply: Subscribed, signal: AbortSignal) => Promise<void> | undefined,
   ): Promise<void> {
     const controller = new AbortController();
     const { signal } = controller;

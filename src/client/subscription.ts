@@ -12,23 +12,25 @@
 import { CreditWindow } from "./credit.ts";
 import { errorFrom, type MtsError } from "./errors.ts";
 import { Message, type Settling } from "./message.ts";
-import type { SubscribeOptions } from "./options.ts";
+import type { DeliverAs, SubscribeOptions } from "./options.ts";
 import type { Session } from "./session.ts";
 import { Stream, type StreamTools, type Subscribed } from "./stream.ts";
 import type { Fields, Tuple } from "./wire.ts";
 
-const creditDefault = 4096;
-const creditDefaultConsumer = 256;
 /** Subjects that are fetched at the same time after a reconnect. */
 const fillsMax = 8;
-/** Bodies in one page of these fetches. */
-const fillBytesMax = 1024 * 1024;
 
 /** What of a subject is to be fetched before the live messages: `from` on, up to `through` at least. */
 interface Gap {
   readonly subject: string;
   readonly from: number | string;
   readonly through: number;
+}
+
+/** What is told of a message that cannot be read; in a page, where the subject is known, without it. */
+interface DamagedFrame {
+  readonly subject?: string;
+  readonly sequence: number;
 }
 
 /** The answer to a fetch. */
@@ -43,6 +45,7 @@ export class Subscription extends Stream<Message> {
   readonly #window: CreditWindow;
   readonly #wildcard: boolean;
   readonly #consumer: string | undefined;
+  readonly #deliver: DeliverAs | undefined;
   readonly #onDamaged: ((error: MtsError) => void) | undefined;
   /** Gives credit where it is attached. */
   #give: ((messages: number) => void) | undefined;
@@ -53,7 +56,7 @@ export class Subscription extends Stream<Message> {
   #untaken: Message[] = [];
 
   constructor(tools: StreamTools, filter: string, options: SubscribeOptions) {
-    const { consumer, credit = consumer ? creditDefaultConsumer : creditDefault } = options;
+    const { consumer, credit = consumer ? 256 : 4096 } = options;
     let { limit = Infinity } = options;
     super(tools, filter, options, () => {
       this.#window.taken();
@@ -63,6 +66,7 @@ export class Subscription extends Stream<Message> {
     this.#window = new CreditWindow(credit);
     this.#wildcard = /[*>]/.test(filter);
     this.#consumer = consumer;
+    this.#deliver = options.deliver;
     this.#onDamaged = options.onDamaged;
   }
 
@@ -87,7 +91,7 @@ export class Subscription extends Stream<Message> {
     const credit = atOnce ? this.#window.free : 0;
     this.#window.grant(credit);
     try {
-      await this.hold(session, { from: this.#resumeFrom(), consumer, credit }, async (reply, signal) => {
+      await this.hold(session, { from: this.#resumeFrom(), consumer, credit, deliver: this.#deliver }, async (reply, signal) => {
         await this.#place(session, reply, signal);
         if (signal.aborted) return;
         this.#give = (messages) => session.tell({ op: "credit", sid: reply.sid, messages });
@@ -115,10 +119,10 @@ export class Subscription extends Stream<Message> {
   /** Takes the new ones of granted messages. */
   #accept(messages: readonly Tuple[]): void {
     for (const message of messages) {
-      const [subject, sequence, , , data] = message;
+      const [subject, sequence] = message;
       if (this.#leases || this.positions.admit(subject, sequence)) {
         const received = new Message(message, this.#settling);
-        this.#window.received(data.length);
+        this.#window.received(received.data.length);
         if (this.#leases && this.stop.aborted) this.#untaken.push(received);
         else this.inbox.push(received);
       } else this.#window.returned(1);
@@ -127,8 +131,8 @@ export class Subscription extends Stream<Message> {
 
   /** One message that cannot be read. The position stays: the server tells of it before those in front of it. */
   #damaged(frame: Fields): void {
-    const { subject = this.filter, sequence } = frame;
-    if (!this.#leases && Number(sequence) < this.positions.next(String(subject))) return;
+    const { subject = this.filter, sequence } = frame as unknown as DamagedFrame;
+    if (!this.#leases && sequence < this.positions.next(subject)) return;
     const error = errorFrom({ ...frame, subject });
     if (!this.#onDamaged) throw error;
     this.#onDamaged(error);
@@ -159,7 +163,9 @@ export class Subscription extends Stream<Message> {
     for (let next = from; ; ) {
       const limit = await this.#window.reserve(fillsMax, () => !signal.aborted);
       if (limit === 0) return;
-      const request = { op: "fetch", subject, from: next, limit, maxBytes: fillBytesMax };
+      // Bodies in one page.
+      const maxBytes = 1024 * 1024;
+      const request = { op: "fetch", subject, from: next, limit, maxBytes, deliver: this.#deliver };
       const page = await session.request<PageFrame>(request, signal);
       this.#window.returned(limit - page.messages.length);
       for (const error of page.errors ?? []) this.#damaged({ ...error, subject });

@@ -9,8 +9,8 @@ import type { From } from "./options.ts";
 /** A map as it is on the wire, or before it gets there. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** `[subject, sequence, timestamp, headers, data, deliveries]` */
-export type Tuple = readonly [string, number, number, Readonly<Record<string, string>>, Uint8Array, number];
+/** `[subject, sequence, timestamp, headers, data or pointer, deliveries]` */
+export type Tuple = readonly [string, number, number, Readonly<Record<string, string>>, Uint8Array | Fields, number];
 
 /** What somebody has to be given and nobody needs. */
 export const nothing = (): undefined => undefined;

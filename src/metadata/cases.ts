@@ -5,6 +5,7 @@
  */
 import { describe, test } from "bun:test";
 import { ackAllCases } from "./cases/ack-all.ts";
+import { ackedCases } from "./cases/acked.ts";
 import { commitCases } from "./cases/commit.ts";
 import { compactionCases } from "./cases/compaction.ts";
 import { consumerCases } from "./cases/consumers.ts";
@@ -13,8 +14,8 @@ import { deadLetterCases } from "./cases/dead-letters.ts";
 import { delayedCases } from "./cases/delayed.ts";
 import { explicitCases } from "./cases/explicit.ts";
 import { explicitTimeCases } from "./cases/explicit-time.ts";
-import type { Cases, MetadataHarness } from "./cases/kit.ts";
 import { goneCases } from "./cases/gone.ts";
+import type { Cases, MetadataHarness } from "./cases/kit.ts";
 import { listingCases } from "./cases/listing.ts";
 import { modelCases } from "./cases/model.ts";
 import { purgeCases } from "./cases/purge.ts";
@@ -82,6 +83,7 @@ export const metadataCases = (
     describe("retention", () => retentionCases(cases));
     describe("time to live", () => ttlCases(cases));
     describe("gone from the middle", () => goneCases(cases));
+    describe("acknowledged by all", () => ackedCases(cases));
     describe("dead objects", () => deadCases(cases));
     describe("delayed messages", () => delayedCases(cases));
     describe("dead letters", () => deadLetterCases(cases));

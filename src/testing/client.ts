@@ -4,6 +4,7 @@
  * @module
  */
 import { Packr, Unpackr } from "msgpackr";
+import type { Live } from "./live.ts";
 import { ContractError, scanMsgpack, sha256Hex, WireMap } from "./wire.ts";
 
 /** A message on its way in. Text is sent as UTF-8. */
@@ -13,6 +14,10 @@ export interface Draft {
   readonly headers?: Readonly<Record<string, string>>;
   readonly messageId?: string;
   readonly expectedLastSequence?: number;
+  readonly ttlMs?: number;
+  readonly delayMs?: number;
+  /** Unix milliseconds. */
+  readonly deliverAtMs?: number;
 }
 
 /** Answer to one publish. */
@@ -23,13 +28,44 @@ export interface Receipt {
   readonly duplicate: boolean;
 }
 
+/** Answer to a publish that is committed later. */
+export interface Scheduled {
+  readonly subject: string;
+  readonly scheduledId: string;
+  readonly deliverAtMs: number;
+  readonly duplicate: boolean;
+}
+
+/** Answer to a publish that waited for acknowledgements. */
+export interface Acknowledged extends Receipt {
+  readonly acked: number;
+  readonly recipientsTotal: number;
+  readonly acknowledged: boolean;
+}
+
+/** Where a body is. */
+export interface Pointer {
+  readonly length: number;
+  readonly size: number;
+  readonly sha256: string;
+  readonly contentEncoding: string | null;
+  /** A path alone when it is the server's own. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly expiresAtMs: number;
+}
+
 /** A message as it came out. */
 export interface Received {
   readonly subject: string;
   readonly sequence: number;
   readonly timestampMs: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Empty beside a pointer. */
   readonly body: Uint8Array;
+  readonly pointer?: Pointer;
+  /** Where the format has room for it. */
+  readonly expiresAtMs?: number;
   /** Only where the contract promises it: fetches under a consumer's name, and every push. */
   readonly deliveries: number | undefined;
 }
@@ -49,6 +85,7 @@ export interface ReadOptions {
   readonly limit?: number;
   readonly bodyBytesMax?: number;
   readonly waitMs?: number;
+  readonly deliver?: "body" | "decoded" | "pointer";
 }
 
 /** Bounds of a fetch under a consumer's name. */
@@ -62,13 +99,27 @@ export type Settled = { readonly sequence: number } | { readonly sequences: read
 /** The behaviour that both transports share. Every call rejects with `ClientError` when the server refuses. */
 export interface StreamClient {
   publish(draft: Draft): Promise<Receipt>;
+  /** A publish that must be answered as one that is committed later. */
+  schedule(draft: Draft): Promise<Scheduled>;
+  /** A publish that waits for `acked`, or `acked:N`. */
+  publishWaiting(draft: Draft, wait: string, waitMs?: number): Promise<Acknowledged>;
   /** Results in the order of the drafts. */
   publishBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | ClientError)[]>;
+  /** The same with messages that may be committed later. */
+  submitBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | Scheduled | ClientError)[]>;
   read(subject: string, options?: ReadOptions): Promise<Page>;
   fetch(subject: string, consumer: string, options?: FetchOptions): Promise<Page>;
   ack(subject: string, consumer: string, settled: Settled): Promise<{ ackedThrough: number; moved: boolean }>;
   /** How many come again. */
-  nack(subject: string, consumer: string, sequences: readonly number[], delayMs?: number): Promise<number>;
+  nack(
+    subject: string,
+    consumer: string,
+    sequences: readonly number[],
+    delayMs?: number,
+    error?: string,
+  ): Promise<number>;
+  /** What comes to a subject by itself, from `new` on when nothing else is said; it ends with the client. */
+  follow(subject: string, options?: Pick<ReadOptions, "from" | "deliver">): Promise<Live>;
   close(): Promise<void>;
 }
 
@@ -105,13 +156,68 @@ export const parseReceipt = (map: WireMap): Receipt => ({
   duplicate: map.boolean("duplicate"),
 });
 
+/** Reads the same, or `{subject, scheduled_id, deliver_at, duplicate}`. */
+export const parsePublished = (map: WireMap): Receipt | Scheduled => {
+  if (!map.has("scheduled_id")) return parseReceipt(map);
+  if (map.has("sequence") || map.has("timestamp")) throw new ContractError("it is scheduled and has a sequence");
+  if (map.string("scheduled_id") === "") throw new ContractError("scheduled_id is empty");
+  return {
+    subject: map.string("subject"),
+    scheduledId: map.string("scheduled_id"),
+    deliverAtMs: map.integer("deliver_at", 1),
+    duplicate: map.boolean("duplicate"),
+  };
+};
+
+/** Whether it is committed later. */
+export const isScheduled = (published: Receipt | Scheduled | ClientError): published is Scheduled =>
+  "scheduledId" in published;
+
+/** It must have been committed at once. */
+export const asCommitted = <T extends Receipt | ClientError>(published: T | Scheduled): T => {
+  if (isScheduled(published)) throw new ContractError("it was scheduled");
+  return published;
+};
+
+/** It must be committed later. */
+export const asScheduled = (published: Receipt | Scheduled | ClientError | undefined): Scheduled => {
+  if (published instanceof ClientError) throw published;
+  if (published === undefined || !isScheduled(published)) throw new ContractError("it was not scheduled");
+  return published;
+};
+
+/** Reads what a publish that waited says beside its receipt. */
+export const parseAcknowledged = (map: WireMap): Acknowledged => ({
+  ...parseReceipt(map),
+  acked: map.integer("acked"),
+  recipientsTotal: map.integer("recipients_total"),
+  acknowledged: map.boolean("acknowledged"),
+});
+
+/** Reads a pointer. */
+export const parsePointer = (raw: unknown): Pointer => {
+  const map = new WireMap(raw, "pointer");
+  if (map.string("format") !== "s3-pointer-v1") throw new ContractError(`the format is ${map.string("format")}`);
+  if (map.string("bucket") === "" || map.string("key") === "") throw new ContractError("it names no object");
+  map.integer("offset");
+  return {
+    length: map.integer("length"),
+    size: map.integer("size"),
+    sha256: map.string("sha256"),
+    contentEncoding: map.fields["content_encoding"] === null ? null : map.string("content_encoding"),
+    url: map.string("url"),
+    headers: map.strings("headers"),
+    expiresAtMs: map.integer("expires_at", 1),
+  };
+};
+
 /** Reads the results of a batch. */
-export const parseResults = (map: WireMap, where: string): (Receipt | ClientError)[] =>
+export const parseResults = (map: WireMap, where: string): (Receipt | Scheduled | ClientError)[] =>
   map.list("results").map((raw, index) => {
     const result = new WireMap(raw, `${where}.results[${index}]`);
     return result.has("error")
       ? parseError(result.fields["error"], `${where}.results[${index}]`)
-      : parseReceipt(result);
+      : parsePublished(result);
   });
 
 /** Reads what surrounds the messages of a page. */
@@ -122,17 +228,22 @@ export const parsePageEnds = (map: WireMap): Omit<Page, "messages"> => ({
   nextSequence: map.integer("next_sequence", 1),
 });
 
-/** Reads a message map with the HTTP field names; `body` says how the bytes are written in this format. */
-export const parseMessage = (map: WireMap, body: Uint8Array): Received => {
-  if (map.has("size") && map.integer("size") !== body.length) throw new ContractError("size is not the body's length");
-  if (map.has("sha256") && map.string("sha256") !== sha256Hex(body))
-    throw new ContractError("sha256 is not the body's");
+/** Reads a message map with the HTTP field names; `readBody` knows how the bytes are written in this format. */
+export const parseMessage = (map: WireMap, readBody: () => Uint8Array): Received => {
+  const pointer = map.has("pointer") ? parsePointer(map.fields["pointer"]) : undefined;
+  if (pointer !== undefined && (map.has("data") || map.has("data_base64"))) throw new ContractError("both are there");
+  const body = pointer === undefined ? readBody() : new Uint8Array();
+  const { size, sha256 } = pointer ?? { size: body.length, sha256: sha256Hex(body) };
+  if (map.has("size") && map.integer("size") !== size) throw new ContractError("size is not the body's length");
+  if (map.has("sha256") && map.string("sha256") !== sha256) throw new ContractError("sha256 is not the body's");
   return {
     subject: map.string("subject"),
     sequence: map.integer("sequence", 1),
     timestampMs: map.integer("timestamp", 1),
     headers: map.strings("headers"),
     body,
+    ...(pointer !== undefined && { pointer }),
+    ...(map.has("expires_at") && { expiresAtMs: map.integer("expires_at", 1) }),
     deliveries: map.has("deliveries") ? map.integer("deliveries", 1) : undefined,
   };
 };
@@ -143,6 +254,9 @@ export const draftFields = (draft: Draft): Record<string, unknown> => ({
   ...(draft.headers === undefined ? {} : { headers: draft.headers }),
   ...(draft.messageId === undefined ? {} : { message_id: draft.messageId }),
   ...(draft.expectedLastSequence === undefined ? {} : { expected_last_sequence: draft.expectedLastSequence }),
+  ...(draft.ttlMs === undefined ? {} : { ttl_ms: draft.ttlMs }),
+  ...(draft.delayMs === undefined ? {} : { delay_ms: draft.delayMs }),
+  ...(draft.deliverAtMs === undefined ? {} : { deliver_at: draft.deliverAtMs }),
 });
 
 /** Bytes of a body. */
@@ -154,6 +268,13 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false, int64AsTy
 
 /** Writes msgpack; integers above 32 bits must be given as BigInt. */
 export const packMsgpack = (value: unknown): Uint8Array => new Uint8Array(packr.pack(value));
+
+/** The fields of a draft for msgpack, body included. */
+export const msgpackDraft = (draft: Draft): Record<string, unknown> => ({
+  ...draftFields(draft),
+  ...(draft.deliverAtMs === undefined ? {} : { deliver_at: BigInt(draft.deliverAtMs) }),
+  data: bodyBytes(draft.body),
+});
 
 /** Reads one msgpack value strictly: no floats, no extensions, nothing behind it. */
 export const unpackMsgpack = (bytes: Uint8Array, where: string): unknown => {

@@ -15,6 +15,9 @@ import {
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import {
+  type Acknowledged,
+  asCommitted,
+  asScheduled,
   bodyBytes,
   type ClientError,
   type Draft,
@@ -24,13 +27,16 @@ import {
   parseError,
   parseMessage,
   parsePageEnds,
-  parseReceipt,
+  parsePublished,
   type ReadOptions,
   type Receipt,
+  type Received,
+  type Scheduled,
   type Settled,
   type StreamClient,
 } from "./client.ts";
-import { ContractError, sha256Hex, WireMap } from "./wire.ts";
+import { Live } from "./live.ts";
+import { ContractError, WireMap } from "./wire.ts";
 
 const protoFolder = join(import.meta.dir, "..", "transport", "grpc", "proto");
 const channelOptions = {
@@ -147,20 +153,33 @@ const methods = loadService("stream.proto", "minitoolstream.v1.StreamService");
 /** The client. */
 export class GrpcClient implements StreamClient {
   readonly #client: Client;
+  readonly #streams: GrpcStream[] = [];
 
   constructor(target: string) {
     this.#client = connectGrpc(target);
   }
 
   async publish(draft: Draft): Promise<Receipt> {
-    return receipt(await this.#call("Publish", asRequest(draft)));
+    return asCommitted(published(await this.#call("Publish", asRequest(draft))));
+  }
+
+  async schedule(draft: Draft): Promise<Scheduled> {
+    return asScheduled(published(await this.#call("Publish", asRequest(draft))));
+  }
+
+  publishWaiting(): Promise<Acknowledged> {
+    return Promise.reject(new Error("gRPC has no publish that waits"));
   }
 
   async publishBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | ClientError)[]> {
+    return (await this.submitBatch(drafts)).map(asCommitted<Receipt | ClientError>);
+  }
+
+  async submitBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | Scheduled | ClientError)[]> {
     const reply = await this.#call("PublishBatch", { messages: drafts.map(asRequest) });
     return reply.list("results").map((raw) => {
       const result = new WireMap(raw, "result");
-      if (!result.has("error")) return receipt(new WireMap(result.fields["receipt"], "receipt"));
+      if (!result.has("error")) return published(new WireMap(result.fields["receipt"], "receipt"));
       const { fields, ...error } = new WireMap(result.fields["error"], "error").fields;
       return parseError(
         { retryable: false, ...typedFields((fields ?? {}) as Record<string, string>), ...error },
@@ -171,13 +190,12 @@ export class GrpcClient implements StreamClient {
 
   async read(subject: string, options: ReadOptions = {}): Promise<Page> {
     const from = options.from === undefined ? {} : { from: String(options.from) };
-    return page(await this.#call("Read", { subject, ...pageFields(options), ...from }));
+    return page(await this.#call("Read", { subject, ...pageFields(options), ...from }, options.deliver));
   }
 
   async fetch(subject: string, consumer: string, options: FetchOptions = {}): Promise<Page> {
-    return page(
-      await this.#call("Fetch", { subject, consumer, ...pageFields(options), auto_ack: options.autoAck ?? false }),
-    );
+    const request = { subject, consumer, ...pageFields(options), auto_ack: options.autoAck ?? false };
+    return page(await this.#call("Fetch", request, options.deliver));
   }
 
   async ack(subject: string, consumer: string, settled: Settled): Promise<{ ackedThrough: number; moved: boolean }> {
@@ -185,18 +203,38 @@ export class GrpcClient implements StreamClient {
     return { ackedThrough: numberOf(reply, "acked_through"), moved: reply.fields["moved"] === true };
   }
 
-  async nack(subject: string, consumer: string, sequences: readonly number[], delayMs = 0): Promise<number> {
-    return numberOf(await this.#call("Nack", { subject, consumer, sequences, delay_ms: delayMs }), "redeliver");
+  async nack(
+    subject: string,
+    consumer: string,
+    sequences: readonly number[],
+    delayMs = 0,
+    error?: string,
+  ): Promise<number> {
+    const request = { subject, consumer, sequences, delay_ms: delayMs, ...(error !== undefined && { error }) };
+    return numberOf(await this.#call("Nack", request), "redeliver");
+  }
+
+  async follow(subject: string, { from, deliver }: Pick<ReadOptions, "from" | "deliver"> = {}): Promise<Live> {
+    const stream = callBidi(this.#client, methodOf(methods, "Subscribe"), deliverMetadata(deliver));
+    this.#streams.push(stream);
+    stream.send({ start: { filter: subject, ...(from !== undefined && { from: String(from) }), credit: -1 } });
+    await stream.count(1);
+    const live = new Live();
+    stream.onReceived((response) => {
+      if (response.has("messages")) live.add(messagesOf(response.map("messages")));
+    });
+    return live;
   }
 
   async close(): Promise<void> {
+    for (const stream of this.#streams) stream.cancel();
     this.#client.close();
     return Promise.resolve();
   }
 
-  async #call(name: string, request: object): Promise<WireMap> {
+  async #call(name: string, request: object, deliver?: ReadOptions["deliver"]): Promise<WireMap> {
     try {
-      return await callUnary(this.#client, methodOf(methods, name), request);
+      return await callUnary(this.#client, methodOf(methods, name), request, deliverMetadata(deliver));
     } catch (error) {
       throw grpcClientError(error);
     }
@@ -211,23 +249,36 @@ const pageFields = (options: Omit<ReadOptions, "from">): object => ({
   wait_ms: options.waitMs ?? 0,
 });
 
+const deliverMetadata = (deliver: ReadOptions["deliver"]): Metadata => {
+  const metadata = new Metadata();
+  if (deliver !== undefined) metadata.set("deliver", deliver);
+  return metadata;
+};
+
 /** What has its zero value is left out on the wire. */
-const receipt = ({ fields }: WireMap): Receipt => parseReceipt(new WireMap({ duplicate: false, ...fields }, "receipt"));
+const published = ({ fields }: WireMap): Receipt | Scheduled =>
+  parsePublished(new WireMap({ duplicate: false, ...fields }, "receipt"));
 
 /** A number that is left out on the wire when it is 0. */
 const numberOf = (map: WireMap, name: string): number => (map.has(name) ? map.integer(name) : 0);
 
 const page = (reply: WireMap): Page => ({
   ...parsePageEnds(new WireMap({ last_sequence: 0, ...reply.fields }, "page")),
-  messages: (reply.has("messages") ? reply.list("messages") : []).map((raw) => {
+  messages: messagesOf(reply),
+});
+
+const messagesOf = (reply: WireMap): readonly Received[] =>
+  (reply.has("messages") ? reply.list("messages") : []).map((raw) => {
     const map = new WireMap({ headers: {}, ...new WireMap(raw, "message").fields }, "message");
     const body = map.has("data") ? map.bytes("data") : Buffer.alloc(0);
-    if (Buffer.from(map.bytes("sha256")).toString("hex") !== sha256Hex(body))
-      throw new ContractError("sha256 is wrong");
-    // HTTP has it in hex under the same name.
-    return parseMessage(new WireMap({ ...map.fields, sha256: sha256Hex(body) }, "message"), body);
-  }),
-});
+    const sha256 = Buffer.from(map.bytes("sha256")).toString("hex");
+    // HTTP has it in hex under the same name, and pointers in a field of their own.
+    const { data: _, ...fields }: Readonly<Record<string, unknown>> = { ...map.fields, sha256 };
+    if (map.strings("headers")["content-type"] !== "application/vnd.s3-pointer+json")
+      return parseMessage(new WireMap(fields, "message"), () => body);
+    const pointer: unknown = JSON.parse(Buffer.from(body).toString("utf8"));
+    return parseMessage(new WireMap({ ...fields, pointer }, "message"), () => body);
+  });
 
 /** A stream of messages from the server: what came so far, and how it ended. */
 export class GrpcStream {
@@ -257,6 +308,15 @@ export class GrpcStream {
     return new Promise((resolve, reject) => {
       this.#waiting.add({ count: messages, resolve });
       void this.ended.then(({ code, details }) => reject(new Error(`the stream ended with ${code} ${details}`)));
+    });
+  }
+
+  /** Calls `then` for everything that came and that comes. */
+  onReceived(then: (message: WireMap) => void): void {
+    for (const message of this.received) then(message);
+    this.#call.on("data", () => {
+      const message = this.received.at(-1);
+      if (message !== undefined) then(message);
     });
   }
 
@@ -295,7 +355,7 @@ export const callStream = (
 };
 
 /** Starts a call in which both sides send. */
-export const callBidi = (client: Client, method: Method): GrpcStream =>
+export const callBidi = (client: Client, method: Method, metadata = new Metadata()): GrpcStream =>
   new GrpcStream(
-    client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, new Metadata()),
+    client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, metadata),
   );

@@ -3,25 +3,34 @@
  * @module
  */
 import {
+  type Acknowledged,
+  asCommitted,
+  asScheduled,
   bodyBytes,
   ClientError,
   type Draft,
   draftFields,
   type FetchOptions,
+  isScheduled,
+  msgpackDraft,
   type Page,
   packMsgpack,
+  parseAcknowledged,
   parseError,
   parseMessage,
   parsePageEnds,
-  parseReceipt,
+  parsePublished,
   parseResults,
   type ReadOptions,
   type Receipt,
   type Received,
+  type Scheduled,
   type Settled,
   type StreamClient,
   unpackMsgpack,
 } from "./client.ts";
+import { Live } from "./live.ts";
+import { SseStream } from "./sse.ts";
 import { ContractError, jsonBody, utf8Text, WireMap } from "./wire.ts";
 
 /** How messages travel in requests and answers. */
@@ -53,6 +62,7 @@ export interface ConsumerBody {
   readonly ack_wait_ms?: number;
   readonly max_deliver?: number;
   readonly max_ack_pending?: number;
+  readonly dead_letter?: string;
 }
 
 /** Latin-1 characters standing for the UTF-8 bytes: how `fetch` sends and shows header values. */
@@ -80,22 +90,31 @@ export const readProblem = async (response: Response): Promise<ClientError> => {
 export class HttpClient implements StreamClient {
   readonly url: string;
   readonly #format: HttpFormat;
+  readonly #tails: SseStream[] = [];
 
   constructor(url: string, format: HttpFormat = "json") {
     this.url = url;
     this.#format = format;
   }
 
-  /** One message a request where HTTP can express it, else a batch of one. */
   async publish(draft: Draft): Promise<Receipt> {
-    if (this.#format === "json" && fitsRequest(draft)) return await this.#publishRaw(draft);
-    const [result] = await this.publishBatch([draft]);
-    if (result === undefined) throw new ContractError("publish: no result");
-    if (result instanceof ClientError) throw result;
-    return result;
+    return asCommitted(await this.#publishOne(draft));
+  }
+
+  async schedule(draft: Draft): Promise<Scheduled> {
+    return asScheduled(await this.#publishOne(draft));
+  }
+
+  async publishWaiting(draft: Draft, wait: string, waitMs?: number): Promise<Acknowledged> {
+    const query = `?wait=${wait}${waitMs === undefined ? "" : `&wait_ms=${waitMs}`}`;
+    return parseAcknowledged(await this.#publishRaw(draft, query));
   }
 
   async publishBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | ClientError)[]> {
+    return (await this.submitBatch(drafts)).map(asCommitted<Receipt | ClientError>);
+  }
+
+  async submitBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | Scheduled | ClientError)[]> {
     const response = await this.call("POST", "/v1/messages", {
       headers: { "content-type": mediaTypes[this.#format], accept: this.#acceptMap },
       body: this.#batchBody(drafts),
@@ -111,6 +130,7 @@ export class HttpClient implements StreamClient {
     if (options.limit !== undefined) query.set("limit", String(options.limit));
     if (options.bodyBytesMax !== undefined) query.set("max_bytes", String(options.bodyBytesMax));
     if (options.waitMs !== undefined) query.set("wait_ms", String(options.waitMs));
+    if (options.deliver !== undefined) query.set("deliver", options.deliver);
     const path = `${subjectPath(subject)}/messages${query.size === 0 ? "" : `?${query.toString()}`}`;
     return await this.#readPage(
       await this.call("GET", path, { headers: { accept: mediaTypes[this.#format] } }),
@@ -126,6 +146,7 @@ export class HttpClient implements StreamClient {
         max_bytes: options.bodyBytesMax,
         wait_ms: options.waitMs,
         auto_ack: options.autoAck,
+        deliver: options.deliver,
       }),
     });
     const page = await this.#readPage(response, subject);
@@ -138,9 +159,29 @@ export class HttpClient implements StreamClient {
     return { ackedThrough: reply.integer("acked_through"), moved: reply.boolean("moved") };
   }
 
-  async nack(subject: string, consumer: string, sequences: readonly number[], delayMs?: number): Promise<number> {
-    const body = { sequences, delay_ms: delayMs };
+  async nack(
+    subject: string,
+    consumer: string,
+    sequences: readonly number[],
+    delayMs?: number,
+    error?: string,
+  ): Promise<number> {
+    const body = { sequences, delay_ms: delayMs, error };
     return (await this.#json("POST", `${consumerPath(subject, consumer)}/nack`, body)).integer("redeliver");
+  }
+
+  /** As an event stream. */
+  async follow(subject: string, options: Pick<ReadOptions, "from" | "deliver"> = {}): Promise<Live> {
+    const query = new URLSearchParams({ from: String(options.from ?? "new"), deliver: options.deliver ?? "body" });
+    const stream = await SseStream.open(`${this.url}${subjectPath(subject)}/messages?${query.toString()}`);
+    this.#tails.push(stream);
+    const opened = await stream.nextEvent();
+    if (opened?.event !== "open") throw new ContractError(`an event stream begins with ${String(opened?.event)}`);
+    const live = new Live();
+    collectEvents(stream, live).catch((error: unknown) => {
+      live.conditions.fail(error instanceof Error ? error : new Error(String(error)));
+    });
+    return live;
   }
 
   async peek(subject: string, consumer: string, limit?: number): Promise<Page> {
@@ -188,7 +229,8 @@ export class HttpClient implements StreamClient {
   }
 
   async close(): Promise<void> {
-    // HTTP keeps nothing that a test could leave open.
+    for (const tail of this.#tails) tail.close();
+    return Promise.resolve();
   }
 
   /** Any request; rejects with `ClientError` unless the status is 2xx. */
@@ -206,23 +248,37 @@ export class HttpClient implements StreamClient {
     return new WireMap(await response.json(), `${method} ${path}`);
   }
 
-  async #publishRaw(draft: Draft): Promise<Receipt> {
+  /** One message a request where HTTP can express it, else a batch of one. */
+  async #publishOne(draft: Draft): Promise<Receipt | Scheduled> {
+    if (this.#format === "json" && fitsRequest(draft)) return parsePublished(await this.#publishRaw(draft));
+    const [result] = await this.submitBatch([draft]);
+    if (result === undefined) throw new ContractError("publish: no result");
+    if (result instanceof ClientError) throw result;
+    return result;
+  }
+
+  async #publishRaw(draft: Draft, query = ""): Promise<WireMap> {
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(draft.headers ?? {})) {
-      headers[name === "content-type" ? name : `x-meta-${name}`] = asHeaderValue(value);
+      headers[ownHeaders.has(name) ? name : `x-meta-${name}`] = asHeaderValue(value);
     }
     if (draft.messageId !== undefined) headers["idempotency-key"] = asHeaderValue(draft.messageId);
     if (draft.expectedLastSequence !== undefined)
       headers["expected-last-sequence"] = String(draft.expectedLastSequence);
-    const response = await this.call("POST", `${subjectPath(draft.subject)}/messages`, {
+    if (draft.ttlMs !== undefined) headers["message-ttl"] = `${draft.ttlMs}ms`;
+    if (draft.delayMs !== undefined) headers["delay"] = `${draft.delayMs}ms`;
+    if (draft.deliverAtMs !== undefined) headers["deliver-at"] = String(draft.deliverAtMs);
+    const response = await this.call("POST", `${subjectPath(draft.subject)}/messages${query}`, {
       headers,
       body: new Uint8Array(bodyBytes(draft.body)),
     });
     expectType(response, "application/json");
-    const receipt = parseReceipt(new WireMap(await response.json(), "publish"));
-    if (response.status !== (receipt.duplicate ? 200 : 201)) throw new ContractError(`publish: ${response.status}`);
-    if (!receipt.duplicate && !response.headers.has("location")) throw new ContractError("publish: no Location");
-    return receipt;
+    const map = new WireMap(await response.json(), "publish");
+    const published = parsePublished(map);
+    const expected = isScheduled(published) ? 202 : published.duplicate ? 200 : 201;
+    if (response.status !== expected) throw new ContractError(`publish: ${response.status}`);
+    if (expected === 201 && !response.headers.has("location")) throw new ContractError("publish: no Location");
+    return map;
   }
 
   /** Maps are never NDJSON. */
@@ -232,8 +288,7 @@ export class HttpClient implements StreamClient {
 
   #batchBody(drafts: readonly Draft[]): Uint8Array<ArrayBuffer> | string {
     if (this.#format === "msgpack") {
-      const messages = drafts.map((draft) => ({ ...draftFields(draft), data: bodyBytes(draft.body) }));
-      return new Uint8Array(packMsgpack({ messages }));
+      return new Uint8Array(packMsgpack({ messages: drafts.map(msgpackDraft) }));
     }
     const messages = drafts.map((draft) => ({ ...draftFields(draft), ...textOrBase64(bodyBytes(draft.body)) }));
     if (this.#format === "ndjson") return messages.map((message) => `${JSON.stringify(message)}\n`).join("");
@@ -267,7 +322,7 @@ export class HttpClient implements StreamClient {
     if (this.#format === "json") return parseHttpJsonMessage(raw);
     map.integer("size");
     map.string("sha256");
-    return parseMessage(map, map.bytes("data"));
+    return parseMessage(map, () => map.bytes("data"));
   }
 }
 
@@ -287,11 +342,20 @@ export const textOrBase64 = (body: Uint8Array): { data: string } | { data_base64
 /** A message as HTTP writes it in JSON, NDJSON and SSE. */
 export const parseHttpJsonMessage = (raw: unknown): Received => {
   const map = new WireMap(raw, "message");
-  const body = jsonBody(map, "message");
-  if (!map.has("data") && utf8Text(body) !== undefined) throw new ContractError("text was sent as data_base64");
   map.integer("size");
   map.string("sha256");
-  return parseMessage(map, body);
+  return parseMessage(map, () => {
+    const body = jsonBody(map, "message");
+    if (!map.has("data") && utf8Text(body) !== undefined) throw new ContractError("text was sent as data_base64");
+    return body;
+  });
+};
+
+/** Ends with the stream. */
+const collectEvents = async (stream: SseStream, live: Live): Promise<void> => {
+  for (let event = await stream.nextEvent(); event !== undefined; event = await stream.nextEvent()) {
+    if (event.event === "message") live.add([parseHttpJsonMessage(JSON.parse(event.data))]);
+  }
 };
 
 /** The integer of a response header. */
@@ -330,6 +394,9 @@ const parseConsumer = (raw: unknown): ConsumerReply => {
     createdAtMs: map.integer("created_at", 1),
   };
 };
+
+/** Message headers that HTTP has headers of its own for. */
+const ownHeaders: ReadonlySet<string> = new Set(["content-type", "content-encoding"]);
 
 const headerName = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 

@@ -6,6 +6,7 @@
 import { describe, setDefaultTimeout } from "bun:test";
 import { defineAcknowledgements } from "./http/acknowledgements.ts";
 import { defineCodings } from "./http/codings.ts";
+import { defineCompressed } from "./http/compressed.ts";
 import { defineDeadLetters } from "./http/dead-letters.ts";
 import { defineErrors } from "./http/errors.ts";
 import { defineEvents } from "./http/events.ts";
@@ -14,7 +15,7 @@ import { defineListings } from "./http/listing.ts";
 import { defineMessage } from "./http/message.ts";
 import { defineInfoPages } from "./http/pages.ts";
 import { definePaths } from "./http/paths.ts";
-import { definePointers } from "./http/pointers.ts";
+import { definePointers, defineSignedAddresses } from "./http/pointers.ts";
 import { defineReading } from "./http/reading.ts";
 import { defineTiming } from "./http/timing.ts";
 import { useTestServer } from "./server.ts";
@@ -37,9 +38,17 @@ describe("HTTP", () => {
   defineAcknowledgements(server);
   defineDeadLetters(server);
   definePointers(server);
+  defineSignedAddresses(server);
 });
 
 describe("HTTP with a 1 MiB limit", () => {
   const server = useTestServer({ env: { MTS_MAX_BODY_BYTES: "1MiB" } });
   defineBodyLimit(server);
+});
+
+describe("HTTP over a store that compresses", () => {
+  const server = useTestServer({ env: { MTS_COMPRESS: "zstd" } });
+  defineMessage(server);
+  defineCodings(server);
+  defineCompressed(server);
 });

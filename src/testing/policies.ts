@@ -10,6 +10,9 @@ export interface PolicyBody {
   readonly max_messages?: number | null;
   readonly max_bytes?: number | string | null;
   readonly discard?: "old" | "new";
+  readonly retain?: "limits" | "acked";
+  readonly recipients?: readonly string[] | number;
+  readonly recipient_timeout?: string;
 }
 
 /** The path of a filter's policy. */

@@ -3,26 +3,34 @@
  * @module
  */
 import {
+  type Acknowledged,
+  asCommitted,
+  asScheduled,
   bodyBytes,
   type ClientError,
   type Draft,
   draftFields,
   type FetchOptions,
+  msgpackDraft,
   type Page,
   packMsgpack,
+  parseAcknowledged,
   parseError,
   parseMessage,
   parsePageEnds,
-  parseReceipt,
+  parsePointer,
+  parsePublished,
   parseResults,
   type ReadOptions,
   type Receipt,
   type Received,
+  type Scheduled,
   type Settled,
   type StreamClient,
   unpackMsgpack,
 } from "./client.ts";
 import { textOrBase64 } from "./http-client.ts";
+import { Conditions, Live } from "./live.ts";
 import { asHeaders, base64Bytes, ContractError, WireMap } from "./wire.ts";
 
 /** The subprotocols. */
@@ -34,6 +42,7 @@ export interface SubscribeOptions {
   readonly mode?: "messages" | "notify";
   readonly consumer?: string;
   readonly credit?: number;
+  readonly deliver?: "body" | "decoded" | "pointer";
 }
 
 /** What goes with the upgrade. */
@@ -56,56 +65,18 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Re-evaluates conditions whenever something arrives, so that tests wait for a fact and not for a time. */
-export class Conditions {
-  readonly #waiting = new Set<{ holds: () => boolean; resolve: () => void; reject: (error: Error) => void }>();
-  #failure: Error | undefined;
-
-  until(holds: () => boolean): Promise<void> {
-    if (holds()) return Promise.resolve();
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    return new Promise((resolve, reject) => this.#waiting.add({ holds, resolve, reject }));
-  }
-
-  changed(): void {
-    for (const waiting of this.#waiting) {
-      if (!waiting.holds()) continue;
-      this.#waiting.delete(waiting);
-      waiting.resolve();
-    }
-  }
-
-  fail(error: Error): void {
-    this.#failure = error;
-    for (const waiting of this.#waiting) waiting.reject(error);
-    this.#waiting.clear();
-  }
-}
-
 /** A running subscription: everything pushed under its `sid`, in the order it came. */
-export class WsSubscription {
+export class WsSubscription extends Live {
   readonly sid: unknown;
   /** The `subscribed` reply. */
   readonly reply: WireMap;
-  readonly messages: Received[] = [];
   readonly notified: { subject: string; sequence: number }[] = [];
   readonly errors: ClientError[] = [];
-  readonly conditions = new Conditions();
 
   constructor(reply: WireMap) {
+    super();
     this.reply = reply;
     this.sid = reply.fields["sid"];
-  }
-
-  /** Resolves when so many messages have come. */
-  async count(messages: number): Promise<readonly Received[]> {
-    await this.conditions.until(() => this.messages.length >= messages);
-    return this.messages;
-  }
-
-  /** Sequences that have come. */
-  sequences(): number[] {
-    return this.messages.map((message) => message.sequence);
   }
 }
 
@@ -209,10 +180,23 @@ export class WsClient implements StreamClient {
   }
 
   async publish(draft: Draft): Promise<Receipt> {
-    return parseReceipt(expectOp(await this.request({ op: "publish", ...this.draftFrame(draft) }), "published"));
+    return asCommitted(parsePublished(await this.#published({ ...this.draftFrame(draft) })));
+  }
+
+  async schedule(draft: Draft): Promise<Scheduled> {
+    return asScheduled(parsePublished(await this.#published({ ...this.draftFrame(draft) })));
+  }
+
+  async publishWaiting(draft: Draft, wait: string, waitMs?: number): Promise<Acknowledged> {
+    const fields = { ...this.draftFrame(draft), wait, ...defined({ wait_ms: waitMs }) };
+    return parseAcknowledged(await this.#published(fields));
   }
 
   async publishBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | ClientError)[]> {
+    return (await this.submitBatch(drafts)).map(asCommitted<Receipt | ClientError>);
+  }
+
+  async submitBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | Scheduled | ClientError)[]> {
     const messages = drafts.map((draft) => this.draftFrame(draft));
     const reply = expectOp(await this.request({ op: "publish_batch", messages }), "published_batch");
     return parseResults(reply, "published_batch");
@@ -234,9 +218,19 @@ export class WsClient implements StreamClient {
     return { ackedThrough: reply.integer("acked_through"), moved: reply.boolean("moved") };
   }
 
-  async nack(subject: string, consumer: string, sequences: readonly number[], delayMs?: number): Promise<number> {
-    const frame = { op: "nack", subject, consumer, sequences, ...defined({ delay_ms: delayMs }) };
+  async nack(
+    subject: string,
+    consumer: string,
+    sequences: readonly number[],
+    delayMs?: number,
+    error?: string,
+  ): Promise<number> {
+    const frame = { op: "nack", subject, consumer, sequences, ...defined({ delay_ms: delayMs, error }) };
     return expectOp(await this.request(frame), "nacked").integer("redeliver");
+  }
+
+  follow(subject: string, options: Pick<ReadOptions, "from" | "deliver"> = {}): Promise<Live> {
+    return this.subscribe(subject, options);
   }
 
   /** Subscribes; pushes that follow the reply are never missed. */
@@ -267,8 +261,11 @@ export class WsClient implements StreamClient {
 
   /** Subject, data and the rest of a draft as a frame carries them. */
   draftFrame(draft: Draft): Record<string, unknown> {
-    const body = bodyBytes(draft.body);
-    return { ...draftFields(draft), ...(this.#json ? textOrBase64(body) : { data: body }) };
+    return this.#json ? { ...draftFields(draft), ...textOrBase64(bodyBytes(draft.body)) } : msgpackDraft(draft);
+  }
+
+  async #published(fields: Readonly<Record<string, unknown>>): Promise<WireMap> {
+    return expectOp(await this.request({ op: "publish", ...fields }), "published");
   }
 
   #decode(data: string | ArrayBuffer): WireMap {
@@ -309,7 +306,7 @@ export class WsClient implements StreamClient {
     if (op === "messages") {
       const messages = frame.list("messages").map((raw) => this.#message(raw));
       if (messages.length === 0) throw new ContractError("a push without messages");
-      for (const message of messages) subscription.messages.push(message);
+      subscription.add(messages);
     } else if (op === "notify") {
       subscription.notified.push({ subject: frame.string("subject"), sequence: frame.integer("sequence", 1) });
     } else if (op === "error") {
@@ -345,7 +342,12 @@ const defined = (fields: Readonly<Record<string, unknown>>): Record<string, unkn
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 
 const pageFields = (options: Omit<ReadOptions, "from">): Record<string, unknown> =>
-  defined({ limit: options.limit, max_bytes: options.bodyBytesMax, wait_ms: options.waitMs });
+  defined({
+    limit: options.limit,
+    max_bytes: options.bodyBytesMax,
+    wait_ms: options.waitMs,
+    deliver: options.deliver,
+  });
 
 const expectOp = (reply: WireMap, op: string): WireMap => {
   if (reply.string("op") !== op) throw new ContractError(`answered with ${reply.string("op")}, not ${op}`);
@@ -356,20 +358,21 @@ const expectOp = (reply: WireMap, op: string): WireMap => {
 export const parseJsonMessage = (raw: unknown): Received => {
   const map = new WireMap(raw, "message");
   if (map.has("data")) throw new ContractError("mts.json.v1 writes data_base64 only");
-  return parseMessage(map, base64Bytes(map.string("data_base64"), "message"));
+  return parseMessage(map, () => base64Bytes(map.string("data_base64"), "message"));
 };
 
-/** A message of `mts.msgpack.v1`: `[subject, sequence, timestamp, headers, data, deliveries]`. */
+/** A message of `mts.msgpack.v1`: `[subject, sequence, timestamp, headers, data or pointer, deliveries]`. */
 export const parseMessageTuple = (raw: unknown): Received => {
   if (!Array.isArray(raw) || raw.length !== 6) throw new ContractError("a message is a tuple of six");
   const [subject, sequence, timestamp, headers, data, deliveries] = raw as unknown[];
   const map = new WireMap({ subject, sequence, timestamp, data, deliveries }, "message");
+  const pointer = data instanceof Uint8Array ? undefined : parsePointer(data);
   return {
     subject: map.string("subject"),
     sequence: map.integer("sequence", 1),
     timestampMs: map.integer("timestamp", 1),
     headers: asHeaders(headers, "message.headers"),
-    body: map.bytes("data"),
+    ...(pointer === undefined ? { body: map.bytes("data") } : { body: new Uint8Array(), pointer }),
     deliveries: map.integer("deliveries", 1),
   };
 };

@@ -9,6 +9,7 @@ import { defineWsConsumers } from "./ws/consumers.ts";
 import { defineFlow, defineHardLimit } from "./ws/flow.ts";
 import { useWsGroup } from "./ws/group.ts";
 import { defineFrameLimit, defineHandshake } from "./ws/handshake.ts";
+import { defineWsLifecycle } from "./ws/lifecycle.ts";
 import { defineRequests } from "./ws/requests.ts";
 import { defineSubscriptions } from "./ws/subscriptions.ts";
 
@@ -21,6 +22,7 @@ describe("WebSocket", () => {
   defineSubscriptions(group);
   defineFlow(group);
   defineWsConsumers(group);
+  defineWsLifecycle(group);
 });
 
 describe("WebSocket with a 1 MiB limit", () => {

@@ -5,14 +5,7 @@ import { describe, expect, test } from "bun:test";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { parseConsumerName, parseSubject } from "../core/subject.ts";
-import {
-  type BrokerRig,
-  draftOf,
-  publishAll,
-  startBrokerRig,
-  stored,
-  wholeOf,
-} from "../testing/broker-rig.ts";
+import { type BrokerRig, draftOf, publishAll, startBrokerRig, stored, wholeOf } from "../testing/broker-rig.ts";
 import { someBytes, upTo } from "../testing/expectations.ts";
 import { type CompactionChoice, CompactionMemory, type DamagedBody, findSparse } from "./compaction.ts";
 import { runPass } from "./pass.ts";
@@ -182,15 +175,20 @@ test("several messages that share one body, dead letters and delayed ones keep i
     deadLetter: parseSubject("dead"),
   });
   await publishSome(rig, 50, 10_000);
-  await broker.fetch({ ...{ subject: orders, consumer: name, limit: 50 }, bodyBytesMax: 1e7, waitMs: 0, autoAck: false });
+  await broker.fetch({
+    ...{ subject: orders, consumer: name, limit: 50 },
+    bodyBytesMax: 1e7,
+    waitMs: 0,
+    autoAck: false,
+  });
   await broker.nack(orders, name, [49, 50], 0);
   await rig.purge("orders", 49);
   clock.advance(graceMs);
   expect(await upkeepOf(rig).pass()).toMatchObject({ rewritten: 1, moved: 3, movedBytes: 20_000 });
   await expectBodies(rig, [50], 10_000);
-  expect((await stored(rig, "dead")).map(({ body }, index) => Buffer.compare(body, someBytes(10_000, 49 + index)))).toEqual(
-    [0, 0],
-  );
+  expect(
+    (await stored(rig, "dead")).map(({ body }, index) => Buffer.compare(body, someBytes(10_000, 49 + index))),
+  ).toEqual([0, 0]);
   // An object with a delayed message is left alone, so that it finds its body.
   await broker.publish([
     ...upTo(10, 51).map((sequence) => draftOf("orders", someBytes(10_000, sequence))),

@@ -19,8 +19,8 @@ const aliveBytesMax = 64 * MiB;
 const batchMax = { storedBytes: 4 * MiB, bytes: 16 * MiB, count: 5000 } as const;
 /** A larger body is never whole in memory. */
 const wholeBytesMax = 16 * MiB;
-/** For so long no other node gets the same objects. */
-const leaseMs = 10 * 60_000;
+/** Bounds of the time for which no other node gets the same objects; twice handed out does no harm. */
+const leaseMs = { min: 1000, max: 2 * 60_000 } as const;
 /** Damaged bodies and objects without gain that are remembered, so that they are not looked at again and again. */
 const rememberedMax = 10_000;
 /** Hashed in one go before others get their turn. */
@@ -122,10 +122,11 @@ export const compact = async (
   const { aliveShareMax, tinyBytes, minAgeMs, signal } = options;
   if (aliveShareMax === 0) return;
   const compaction = new Compaction(stores, memory, options);
+  const lease = Math.min(leaseMs.max, Math.max(leaseMs.min, minAgeMs));
   while (signal?.aborted !== true) {
     const taken = await stores.metadata.takeSparse({
       ...{ aliveShareMax, tinyBytes, tinyMin, minAgeMs },
-      ...{ objectsMax, aliveBytesMax, leaseMs },
+      ...{ objectsMax, aliveBytesMax, leaseMs: lease },
     });
     if (taken.length === 0) return;
     await compaction.rewrite(taken);
@@ -275,7 +276,8 @@ function* batchesOf(refs: readonly BodyRef[]): Generator<readonly BodyRef[]> {
 }
 
 const isWhole = (ref: BodyRef, body: Uint8Array): boolean =>
-  body.length === ref.length && Buffer.compare(Bun.SHA256.hash(body, new Uint8Array(32)) as Uint8Array, ref.sha256) === 0;
+  body.length === ref.length &&
+  Buffer.compare(Bun.SHA256.hash(body, new Uint8Array(32)) as Uint8Array, ref.sha256) === 0;
 
 const isDataLoss = (thrown: unknown): boolean => thrown instanceof StreamError && thrown.code === "data_loss";
 

@@ -6,7 +6,13 @@
  */
 import type { BodyStore } from "../bodies/contract.ts";
 import type { MetadataStore } from "../metadata/contract.ts";
-import { type CompactionChoice, type CompactionMemory, type CompactionStores, compact, type DamagedBody } from "./compaction.ts";
+import {
+  type CompactionChoice,
+  type CompactionMemory,
+  type CompactionStores,
+  compact,
+  type DamagedBody,
+} from "./compaction.ts";
 import { noFigures, type SweepFigures } from "./figures.ts";
 import { findOrphans } from "./orphans.ts";
 import type { RemovedObjects } from "./removed.ts";

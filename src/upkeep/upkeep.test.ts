@@ -24,7 +24,8 @@ import { RemovedObjects } from "./removed.ts";
 setDefaultTimeout(30_000);
 
 const KiB = 1024;
-const flags = ["--sweep-interval", "30ms", "--sweep-grace", "50ms"];
+// Objects that were rewritten go when pointers into them are over.
+const flags = ["--sweep-interval", "30ms", "--sweep-grace", "50ms", "--pointer-lifetime", "1s"];
 
 /** What the doctor says, of a stopped server or beside a running one. */
 const doctor = async (server: TestServer, env: Readonly<Record<string, string>>) => {
@@ -54,6 +55,38 @@ const defineUpkeep = (name: string, env: () => Readonly<Record<string, string>>,
       expect(await metric(server.url, "mts_sweep_failures_total")).toBe(0);
       if (isEmbedded) await server.stop();
       expect(await doctor(server, env())).toMatchObject({ healthy: true, problems: 0, orphan_list: [] });
+      if (isEmbedded) await server.start();
+    });
+
+    test("objects of which little is left are rewritten while others read, and their room is given back", async () => {
+      await using server = await startTestServer({ env: env(), flags });
+      const http = new HttpClient(server.url);
+      const subject = uniqueSubject("sparse");
+      const messages = upTo(100).map((sequence) => ({ subject, body: someBytes(20 * KiB, sequence) }));
+      await http.publishBatch(messages);
+      const moved = async () => metric(server.url, "mts_moved_messages_total");
+      const before = await moved();
+      await http.purge(subject, 90);
+      const expectAll = async (): Promise<void> => {
+        const page = await http.read(subject, { limit: 100 });
+        expect(page.messages.map(({ sequence }) => sequence)).toEqual(upTo(10, 91));
+        for (const { sequence, body } of page.messages) {
+          expect(Buffer.compare(body, someBytes(20 * KiB, sequence))).toBe(0);
+        }
+      };
+      const deleted = await metric(server.url, "mts_deleted_objects_total");
+      await until(
+        async () => {
+          await expectAll();
+          return (await metric(server.url, "mts_deleted_objects_total")) - deleted;
+        },
+        (objects) => objects > 0,
+      );
+      expect((await moved()) - before).toBeGreaterThanOrEqual(10);
+      await expectAll();
+      expect(await metric(server.url, "mts_damaged_bodies_total")).toBe(0);
+      if (isEmbedded) await server.stop();
+      expect(await doctor(server, env())).toMatchObject({ healthy: true, problems: 0 });
       if (isEmbedded) await server.start();
     });
 

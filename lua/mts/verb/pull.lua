@@ -9,6 +9,7 @@ local number = require("mts.number")
 local consumers = require("mts.consumers")
 local leases = require("mts.leases")
 local delivery = require("mts.delivery")
+local feed = require("mts.feed")
 local giving_up = require("mts.giving_up")
 local retention = require("mts.retention")
 
@@ -76,6 +77,10 @@ function M.run(context, request)
     local apply = consumer.ack == "all" and apply_all or apply_explicit
     for _, each in ipairs(apply(consumer, plan, auto_ack, now_ms)) do settled[#settled + 1] = each end
     consumers.save(consumer)
+    -- An acknowledgement like any other: somebody may wait for it on another node.
+    if auto_ack and #plan.rows > 0 then
+        context.changes[#context.changes + 1] = { feed.consumer, request[1], request[2], false }
+    end
     local outcome = delivery.outcome(consumer, plan, auto_ack, now_ms)
     return outcome, release(context, consumer, settled, outcome, plan)
 end

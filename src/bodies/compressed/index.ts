@@ -1,7 +1,6 @@
 /**
- * A body store that packs bodies with Zstandard on their way into another one, and unpacks them on their way out. What
- * was stored without it stays readable with it, and the other way round as long as it is there at all; so it always is,
- * and only packing is switched on and off.
+ * A body store that packs bodies with Zstandard on their way into another one, and unpacks them on their way out. It is
+ * there whether or not new bodies are packed, because earlier ones may be; what lies there as it is passes untouched.
  * @module
  */
 import type { BodyStore } from "../contract.ts";

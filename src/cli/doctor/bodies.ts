@@ -29,7 +29,8 @@ export const verifyBodies = async (
     }
     const { what = "", ...where } = whereOf(envelope);
     const isLoss = result instanceof StreamError && result.code === "data_loss";
-    const place = body.object === "" ? "" : ` (${body.storedLength ?? body.length} bytes at ${body.offset} of ${body.object})`;
+    const place =
+      body.object === "" ? "" : ` (${body.storedLength ?? body.length} bytes at ${body.offset} of ${body.object})`;
     const code = isLoss ? "body_damaged" : "body_unreadable";
     report.add({ code, subject, ...where, detail: `${what}${reasonOf(result)}${place}` });
   };

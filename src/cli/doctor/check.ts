@@ -14,7 +14,7 @@ import type { MetadataStore } from "../../metadata/contract.ts";
 import { verifyBodies, verifyDelayed } from "./bodies.ts";
 import { checkConsumers } from "./consumers.ts";
 import { countOrphans } from "./orphans.ts";
-import { reasonOf, type Report } from "./problems.ts";
+import { type Report, reasonOf } from "./problems.ts";
 import { SubjectWalk } from "./walk.ts";
 
 /** Subjects and messages asked for at a time. */

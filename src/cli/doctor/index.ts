@@ -10,7 +10,7 @@ import type { Io } from "../io.ts";
 import { storeOptions, withStoresOf } from "../offline.ts";
 import { StatusLine } from "../progress.ts";
 import { checkStores } from "./check.ts";
-import { type Problem, reasonOf, Report } from "./problems.ts";
+import { type Problem, Report, reasonOf } from "./problems.ts";
 
 /** Problems that are printed; the summary has the total. */
 const printedMax = 100;

@@ -11,6 +11,7 @@ import { serverOf } from "../server.ts";
 import { parseHeaderOptions } from "./headers.ts";
 import { Publication } from "./publication.ts";
 import { findSources, type Source, standardInput } from "./sources.ts";
+import { parseTiming, timingOptions } from "./timing.ts";
 import { PublishView } from "./view.ts";
 
 export const publishCommand: Command = {
@@ -22,7 +23,9 @@ Every FILE is one message with the headers filename (without its folders) and co
 standard input as one message. Without a FILE standard input is read when it is not a terminal. With --lines every line
 is one message, without its \\n; empty lines too. Files are published in the order given.
 
-Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a failure nothing more is sent.
+Prints SUBJECT SEQUENCE for each message once it is on stable storage, and for one that is committed later SUBJECT
+scheduled TIME ID. After a failure nothing more is sent. With --wait each line also says how many recipients have
+acknowledged the message; the exit code is 1 when that were too few in time.
 
   minitoolstream publish docs.readme README.md LICENSE
   tail -F app.log | minitoolstream publish logs.app --lines --quiet`,
@@ -40,6 +43,7 @@ Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a f
       placeholder: "N",
       meaning: "publish only when N is the subject's last sequence, the next when it is N+1 … (one at a time)",
     },
+    ...timingOptions,
     json: { kind: "flag", meaning: "print a JSON object for each message" },
     quiet: { kind: "flag", meaning: "print nothing for what went well" },
   },
@@ -49,6 +53,7 @@ Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a f
     const headers = parseHeaderOptions(given.texts("header"));
     const messageId = given.text("message-id");
     const expectedLast = given.integer("expected-last", 0, sequenceMax);
+    const timing = parseTiming(given, expectedLast !== undefined);
     const operands = sourceOperands(given, io);
     if (messageId !== undefined && (operands.length > 1 || given.flag("lines"))) {
       throw new UsageError("--message-id is for one message; here are several");
@@ -56,9 +61,9 @@ Prints SUBJECT SEQUENCE for each message once it is on stable storage. After a f
     const sources = await findSources(operands, io);
     const view = new PublishView(io, given, totalsOf(sources, given.flag("lines")));
     return withConnection(server, io, async (mts) => {
-      const publication = new Publication({ mts, server, io, subject, headers, messageId, expectedLast, view });
+      const publication = new Publication({ mts, server, io, subject, headers, messageId, expectedLast, timing, view });
       await untilStopped(io, publishAll(publication, sources, given.flag("lines"), view)).finally(() => view.clear());
-      return 0;
+      return view.unacknowledged > 0 ? 1 : 0;
     });
   },
 };

@@ -2,9 +2,10 @@
  * Publishes that are on their way: sent without waiting for the answers before, in order, with a bound.
  * @module
  */
-import { type Mts, MtsError, type Receipt } from "../../client/index.ts";
+import { type Mts, MtsError } from "../../client/index.ts";
 import { CliFailure } from "../command.ts";
 import type { MessageHeaders } from "./headers.ts";
+import type { Published, Timing } from "./timing.ts";
 
 /** Published and not answered. */
 const messagesMax = 4096;
@@ -23,6 +24,7 @@ export interface Draft {
   readonly headers: MessageHeaders;
   readonly messageId: string | undefined;
   readonly expectedLast: number | undefined;
+  readonly timing: Timing;
 }
 
 /** What went wrong with one message, with its label. */
@@ -32,14 +34,14 @@ export const labelled = (label: string, thrown: unknown): unknown =>
 /** Publishes in order. After a failure nothing more is sent; what was sent before is still waited for. */
 export class Pipeline {
   readonly #mts: Mts;
-  readonly #onReceipt: (receipt: Receipt, draft: Draft) => Promise<void>;
+  readonly #onReceipt: (receipt: Published, draft: Draft) => Promise<void>;
   #messages = 0;
   #bytes = 0;
   #failure: { readonly thrown: unknown } | undefined;
   #settled: Promise<void> = Promise.resolve();
   #room: PromiseWithResolvers<void> | undefined;
 
-  constructor(mts: Mts, onReceipt: (receipt: Receipt, draft: Draft) => Promise<void>) {
+  constructor(mts: Mts, onReceipt: (receipt: Published, draft: Draft) => Promise<void>) {
     this.#mts = mts;
     this.#onReceipt = onReceipt;
   }
@@ -65,11 +67,12 @@ export class Pipeline {
     this.#throwFailure();
   }
 
-  async #publish({ subject, body, headers, messageId, expectedLast }: Draft): Promise<Receipt> {
-    return this.#mts.publish(subject, body, { headers, messageId, expectedLast });
+  async #publish({ subject, body, headers, messageId, expectedLast, timing }: Draft): Promise<Published> {
+    const { ttlMs, delayMs, deliverAt } = timing;
+    return this.#mts.publish(subject, body, { headers, messageId, expectedLast, ttlMs, delayMs, deliverAt });
   }
 
-  async #settle(before: Promise<void>, receipt: Promise<Receipt>, draft: Draft): Promise<void> {
+  async #settle(before: Promise<void>, receipt: Promise<Published>, draft: Draft): Promise<void> {
     await before;
     try {
       await this.#onReceipt(await receipt, draft);

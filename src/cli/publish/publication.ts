@@ -3,12 +3,14 @@
  * @module
  */
 import type { Mts } from "../../client/index.ts";
+import { CliFailure } from "../command.ts";
 import { HttpApi } from "../http.ts";
 import type { Io } from "../io.ts";
 import type { ServerAccess } from "../server.ts";
 import { fileHeaders, httpHeaders, type MessageHeaders } from "./headers.ts";
 import { type Draft, labelled, Pipeline } from "./pipeline.ts";
 import { type Source, splitLines } from "./sources.ts";
+import type { Timing } from "./timing.ts";
 import { upload } from "./upload.ts";
 import type { PublishView } from "./view.ts";
 
@@ -25,6 +27,7 @@ export interface PublicationParts {
   readonly headers: MessageHeaders;
   readonly messageId: string | undefined;
   readonly expectedLast: number | undefined;
+  readonly timing: Timing;
   readonly view: PublishView;
 }
 
@@ -75,7 +78,12 @@ export class Publication {
       return;
     }
     await this.#pipeline.drain();
-    await this.#upload(source, requestHeaders, head, chunks);
+    let attempts = 0;
+    await this.#upload({
+      ...{ label: source.label, path: source.path, bytes: source.bytes, headers: requestHeaders },
+      expectedLast: this.#nextExpected(),
+      chunks: () => (attempts++ === 0 ? rejoin(head, chunks) : source.chunks()),
+    });
   }
 
   /** Resolves when nothing is under way any more. @throws the first failure */
@@ -84,14 +92,28 @@ export class Publication {
   }
 
   async #add(draft: Draft): Promise<void> {
+    if (draft.timing.waiting !== undefined) {
+      await this.#addWaiting(draft);
+      return;
+    }
     await this.#pipeline.add(draft);
     // Its neighbour's refusal must be known before a message is sent: otherwise it would be what this one expects.
     if (draft.expectedLast !== undefined) await this.#pipeline.drain();
   }
 
+  /** HTTP has the question for it. */
+  async #addWaiting({ label, path, body, headers, expectedLast }: Draft): Promise<void> {
+    const requestHeaders = httpHeaders(headers);
+    if (requestHeaders === undefined) throw new CliFailure(`${label}: HTTP cannot carry its headers, as --wait needs`);
+    await this.#upload({
+      ...{ label, path, bytes: body.length, headers: requestHeaders, expectedLast },
+      chunks: () => once(body),
+    });
+  }
+
   #draft(body: Uint8Array, headers: MessageHeaders): Omit<Draft, "label" | "path" | "sourceBytes"> {
-    const { subject, messageId } = this.#parts;
-    return { subject, body, headers, messageId, expectedLast: this.#nextExpected() };
+    const { subject, messageId, timing } = this.#parts;
+    return { subject, body, headers, messageId, expectedLast: this.#nextExpected(), timing };
   }
 
   #nextExpected(): number | undefined {
@@ -99,34 +121,33 @@ export class Publication {
     return expectedLast === undefined ? undefined : expectedLast + this.#published++;
   }
 
-  async #upload(
-    source: Source,
-    headers: Headers,
-    head: readonly Uint8Array[],
-    rest: AsyncIterator<Uint8Array>,
-  ): Promise<void> {
-    const { subject, messageId, view, io } = this.#parts;
-    let attempts = 0;
+  async #upload({ label, path, bytes, headers, expectedLast, chunks }: Uploaded): Promise<void> {
+    const { subject, messageId, timing, view, io } = this.#parts;
     let shown = 0;
     const body = {
-      subject,
-      headers,
-      messageId,
-      bytes: source.bytes,
-      expectedLast: this.#nextExpected(),
-      chunks: () => (attempts++ === 0 ? rejoin(head, rest) : source.chunks()),
-      isRepeatable: source.bytes !== undefined,
-      onSent: (bytes: number) => {
-        view.moved(bytes - shown);
-        shown = bytes;
+      ...{ subject, headers, messageId, bytes, expectedLast, timing, chunks },
+      isRepeatable: bytes !== undefined,
+      onSent: (sent: number) => {
+        view.moved(sent - shown);
+        shown = sent;
       },
     };
     try {
-      await view.stored(await upload(this.#api, body, io.stop), source.path);
+      await view.stored(await upload(this.#api, body, io.stop), path);
     } catch (thrown) {
-      throw labelled(source.label, thrown);
+      throw labelled(label, thrown);
     }
   }
+}
+
+/** One body that goes over HTTP. */
+interface Uploaded {
+  readonly label: string;
+  readonly path: string | undefined;
+  readonly bytes: number | undefined;
+  readonly headers: Headers;
+  readonly expectedLast: number | undefined;
+  chunks(): AsyncIterable<Uint8Array>;
 }
 
 /** Collects chunks until the body has ended or is too long. */
@@ -151,4 +172,8 @@ async function* rejoin(head: readonly Uint8Array[], rest: AsyncIterator<Uint8Arr
   } finally {
     await rest.return?.();
   }
+}
+
+async function* once(body: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield await Promise.resolve(body);
 }

@@ -2,9 +2,10 @@
  * Publishes one large body over HTTP, chunk by chunk, so that it is never whole in memory.
  * @module
  */
-import { MtsError, type Receipt } from "../../client/index.ts";
+import { MtsError } from "../../client/index.ts";
 import { CliFailure } from "../command.ts";
 import { BrokenOffError, type HttpApi, segment, type View } from "../http.ts";
+import { type Acknowledgements, type Published, requestTiming, type Timing } from "./timing.ts";
 
 /** Attempts, with pauses that double. */
 const attemptsMax = 5;
@@ -19,6 +20,7 @@ export interface Upload {
   readonly bytes: number | undefined;
   readonly messageId: string | undefined;
   readonly expectedLast: number | undefined;
+  readonly timing: Timing;
   chunks(): AsyncIterable<Uint8Array>;
   /** The source can be read again from its beginning. */
   readonly isRepeatable: boolean;
@@ -27,7 +29,7 @@ export interface Upload {
 }
 
 /** Uploads, again when that may help: under an id, so that nothing is stored twice. @throws MtsError, CliFailure */
-export const upload = async (api: HttpApi, body: Upload, signal: AbortSignal): Promise<Receipt> => {
+export const upload = async (api: HttpApi, body: Upload, signal: AbortSignal): Promise<Published> => {
   const ownId = body.messageId === undefined ? crypto.randomUUID() : undefined;
   const messageId = body.messageId ?? ownId;
   for (let attempt = 1; ; attempt++) {
@@ -48,7 +50,9 @@ const send = async (api: HttpApi, body: Upload, messageId: string | undefined): 
   if (body.bytes !== undefined) headers.set("content-length", String(body.bytes));
   if (messageId !== undefined) headers.set("idempotency-key", Buffer.from(messageId, "utf8").toString("latin1"));
   if (body.expectedLast !== undefined) headers.set("expected-last-sequence", String(body.expectedLast));
-  const path = `/v1/subjects/${segment(body.subject)}/messages`;
+  const timing = requestTiming(body.timing);
+  for (const [name, value] of Object.entries(timing.headers)) headers.set(name, value);
+  const path = `/v1/subjects/${segment(body.subject)}/messages${timing.query}`;
   return api.request(path, { method: "POST", headers, body: streamOf(body) });
 };
 
@@ -76,12 +80,27 @@ const streamOf = (body: Upload): ReadableStream<Uint8Array> => {
   );
 };
 
-const receiptOf = ({ subject, sequence, timestamp, duplicate }: View): Receipt => {
+const receiptOf = (view: View): Published => {
+  const { subject, sequence, timestamp, scheduled_id: scheduledId, deliver_at: deliverAt } = view;
+  const duplicate = view["duplicate"] === true;
+  if (typeof subject === "string" && typeof scheduledId === "string" && typeof deliverAt === "number") {
+    return { subject, scheduledId, deliverAt, duplicate };
+  }
   if (typeof subject !== "string" || typeof sequence !== "number" || typeof timestamp !== "number") {
     throw new CliFailure("the server's answer is none to a publish; check --url");
   }
-  return { subject, sequence, timestamp, duplicate: duplicate === true };
+  const acknowledgements = acknowledgementsOf(view);
+  return { subject, sequence, timestamp, duplicate, ...(acknowledgements !== undefined && { acknowledgements }) };
 };
+
+const acknowledgementsOf = ({ acked, recipients_total: total, acknowledged }: View): Acknowledgements | undefined =>
+  acknowledged === undefined
+    ? undefined
+    : {
+        acked: typeof acked === "number" ? acked : null,
+        recipientsTotal: typeof total === "number" ? total : null,
+        acknowledged: acknowledged === true,
+      };
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {

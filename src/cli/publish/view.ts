@@ -2,11 +2,11 @@
  * What a publish shows: a line for each stored message, and on a terminal how far it is.
  * @module
  */
-import type { Receipt } from "../../client/index.ts";
 import { clockText, count, sizeText } from "../format.ts";
 import { type Io, ReaderGoneError } from "../io.ts";
 import type { Given } from "../options.ts";
 import { isWorthShowing, type Progress, progressText, StatusLine } from "../progress.ts";
+import { isScheduled, type Published } from "./timing.ts";
 
 /** Shows one run of the command. */
 export class PublishView {
@@ -16,6 +16,7 @@ export class PublishView {
   readonly #totals: Pick<Progress, "bytesTotal" | "messagesTotal">;
   readonly #startMs: number;
   #messages = 0;
+  #unacknowledged = 0;
   /** Of what is stored, or was uploaded in this attempt. */
   #bytes = 0;
 
@@ -27,9 +28,15 @@ export class PublishView {
     this.#startMs = io.nowMs();
   }
 
+  /** Messages that too few had acknowledged in time. */
+  get unacknowledged(): number {
+    return this.#unacknowledged;
+  }
+
   /** A message is on stable storage. */
-  async stored(receipt: Receipt, path: string | undefined): Promise<void> {
+  async stored(receipt: Published, path: string | undefined): Promise<void> {
     this.#messages++;
+    if (receipt.acknowledgements?.acknowledged === false) this.#unacknowledged++;
     this.#draw();
     if (this.#format === "none") return;
     await this.#heeding(() => this.#io.stdout.write(this.#status.above(`${this.#line(receipt, path)}\n`)));
@@ -76,8 +83,32 @@ export class PublishView {
     return { bytes: this.#bytes, messages: this.#messages, ...this.#totals };
   }
 
-  #line({ subject, sequence, timestamp, duplicate }: Receipt, path: string | undefined): string {
-    if (this.#format === "text") return `${subject} ${sequence}${duplicate ? " duplicate" : ""}`;
-    return JSON.stringify({ subject, sequence, timestamp, duplicate, ...(path !== undefined && { file: path }) });
+  #line(receipt: Published, path: string | undefined): string {
+    if (this.#format === "text") return textOf(receipt);
+    return JSON.stringify({ ...jsonOf(receipt), ...(path !== undefined && { file: path }) });
   }
 }
+
+const textOf = (published: Published): string => {
+  const duplicate = published.duplicate ? " duplicate" : "";
+  if (isScheduled(published)) {
+    const { subject, scheduledId, deliverAt } = published;
+    return `${subject} scheduled ${new Date(deliverAt).toISOString()} ${scheduledId}${duplicate}`;
+  }
+  const { subject, sequence, acknowledgements: of } = published;
+  const acked = of === undefined ? "" : ` acked ${of.acked ?? "?"}/${of.recipientsTotal ?? "?"}`;
+  return `${subject} ${sequence}${duplicate}${acked}`;
+};
+
+/** The field names of the HTTP API. */
+const jsonOf = (published: Published): Readonly<Record<string, unknown>> => {
+  const { subject, duplicate } = published;
+  if (isScheduled(published)) {
+    return { subject, scheduled_id: published.scheduledId, deliver_at: published.deliverAt, duplicate };
+  }
+  const { sequence, timestamp, acknowledgements: of } = published;
+  return {
+    ...{ subject, sequence, timestamp, duplicate },
+    ...(of && { acked: of.acked, recipients_total: of.recipientsTotal, acknowledged: of.acknowledged }),
+  };
+};

@@ -113,10 +113,7 @@ const takeCases = ({ case: test, timed }: Cases): void => {
 
   test("bytes are those in the store", async ({ store }) => {
     const compressed = { object: "segment/1", length: 1000, storedLength: 30 };
-    await store.commit([
-      entryOf(orders, { object: "segment/1", offset: 30, length: 40 }),
-      entryOf(orders, compressed),
-    ]);
+    await store.commit([entryOf(orders, { object: "segment/1", offset: 30, length: 40 }), entryOf(orders, compressed)]);
     await purge(store, orders, 1);
     expect(await take(store, { aliveShareMax: 0.42 })).toEqual([]);
     expect(await take(store, { aliveShareMax: 0.43 })).toEqual([
@@ -188,9 +185,7 @@ const takeCases = ({ case: test, timed }: Cases): void => {
     await advance(3000);
     await store.commitDue(10);
     await advance(1000);
-    expect(await take(store, { minAgeMs: 1000 })).toEqual([
-      { object: "segment/1", bodies: [bodyOf("segment/1", 5)] },
-    ]);
+    expect(await take(store, { minAgeMs: 1000 })).toEqual([{ object: "segment/1", bodies: [bodyOf("segment/1", 5)] }]);
   });
 
   timed("when the lease runs out another caller may have it", async ({ store }, advance) => {

@@ -29,12 +29,8 @@ const timeCases = ({ timed }: Cases): void => {
     const delayed = { headers: { kind: "later" }, object: "segment/2", offset: 7, length: 70, storedLength: 50 };
     const body = { object: "segment/2", offset: 7, length: 70, sha256: digestOf(1), storedLength: 50 };
     const outcome = await publishOne(store, entryOf(orders, { ...delayed, deliverAt: { inMs: 5000 } }));
-    expect(outcome).toEqual({
-      status: "scheduled",
-      scheduleId: expect.any(String),
-      dueAtMs: nowMs + 5000,
-      duplicate: false,
-    });
+    expect(outcome).toMatchObject({ status: "scheduled", dueAtMs: nowMs + 5000, duplicate: false });
+    expect("scheduleId" in outcome && typeof outcome.scheduleId).toBe("string");
     await store.commit([entryOf(invoices, { deliverAt: { inMs: 6000 } })]);
     expect(await store.heads([orders, invoices])).toEqual([
       { firstSequence: 1, lastSequence: 1 },
@@ -191,7 +187,10 @@ const bodyCases = ({ timed, case: test }: Cases): void => {
   });
 
   timed("its message hands the reference on", async ({ store }, advance) => {
-    await store.commit([entryOf(orders, { deliverAt: { inMs: 1000 } }), entryOf(orders, { deliverAt: { inMs: 2000 } })]);
+    await store.commit([
+      entryOf(orders, { deliverAt: { inMs: 1000 } }),
+      entryOf(orders, { deliverAt: { inMs: 2000 } }),
+    ]);
     await advance(1000);
     await store.commitDue(10);
     await store.purge(orders, 1);

@@ -6,7 +6,15 @@ import { type ErrorCode, StreamError } from "../../core/errors.ts";
 import { sequenceMax } from "../../core/limits.ts";
 import type { ConsumerConfig, DeliverAt, Envelope, Headers, Sequence } from "../../core/message.ts";
 import { parseConsumerName, parseFilter, parseSubject, type Subject } from "../../core/subject.ts";
-import type { AckOutcome, CommitEntry, CommitOutcome, MetadataStore, Moved, PageBounds, PulledPage } from "../contract.ts";
+import type {
+  AckOutcome,
+  CommitEntry,
+  CommitOutcome,
+  MetadataStore,
+  Moved,
+  PageBounds,
+  PulledPage,
+} from "../contract.ts";
 
 /** A store under test and what is around it. */
 export interface MetadataHarness {

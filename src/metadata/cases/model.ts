@@ -1,29 +1,34 @@
 /**
- * Random steps, the same for each seed, against a model that is too simple to be wrong: an explicit consumer is what
- * is known of each message (nothing, leased until, settled), and both positions follow from that.
+ * Random steps, the same for each seed, against a model that is too simple to be wrong: which messages are stored is a
+ * set, an explicit consumer is what is known of each message (nothing, leased until, settled), and ends, sums and both
+ * positions follow from that. Beside it an `ack: all` consumer is a recipient, too.
  * @module
  */
 import { expect } from "bun:test";
-import type { Sequence } from "../../core/message.ts";
-import { keepEverything, type RetentionPolicy } from "../../core/policy.ts";
+import type { Head, Sequence } from "../../core/message.ts";
+import { keepEverything, type RetentionPolicy, samePolicy } from "../../core/policy.ts";
 import type { MetadataStore } from "../contract.ts";
 import {
   ack,
   type Cases,
+  configOf,
   deliveriesOf,
+  entryOf,
   everything,
   filterOf,
   makeWorker,
   nack,
+  nameOf,
   orders,
-  publish,
   pull,
   stateOf,
+  storedIn,
   upTo,
   worker,
 } from "./kit.ts";
 
-const stepsPerSeed = 250;
+const stepsPerSeed = 400;
+const other = nameOf("other");
 const ackWaitMs = 1000;
 
 interface Lease {
@@ -47,13 +52,21 @@ const randomOf = (seed: number) => {
   };
 };
 
+interface Stored {
+  readonly timestampMs: number;
+  readonly length: number;
+  /** Infinity: never. */
+  readonly expiresAtMs: number;
+}
+
 class Model {
   readonly limits: Limits;
   nowMs = 0;
   last: Sequence = 0;
-  purged: Sequence = 0;
+  /** What the other consumer has acknowledged. */
+  otherThrough: Sequence = 0;
   policy: RetentionPolicy = keepEverything;
-  readonly timesMs = new Map<Sequence, number>();
+  readonly stored = new Map<Sequence, Stored>();
   readonly settled = new Set<Sequence>();
   readonly leases = new Map<Sequence, Lease>();
 
@@ -65,6 +78,14 @@ class Model {
     return this.limits.maxDeliver > 0 && deliveries >= this.limits.maxDeliver;
   }
 
+  get head(): Head {
+    return { firstSequence: [...this.stored.keys()][0] ?? this.last + 1, lastSequence: this.last };
+  }
+
+  get amount(): { readonly messages: number; readonly bytes: number } {
+    return { messages: this.stored.size, bytes: [...this.stored.values()].reduce((sum, { length }) => sum + length, 0) };
+  }
+
   settle(sequence: Sequence): boolean {
     if (sequence < 1 || this.settled.has(sequence)) return false;
     this.leases.delete(sequence);
@@ -72,23 +93,47 @@ class Model {
     return true;
   }
 
-  publish(count: number): void {
-    for (let n = 0; n < count; n++) this.timesMs.set(++this.last, this.nowMs);
+  publish(messages: readonly { readonly length: number; readonly ttlMs?: number | undefined }[]): void {
+    for (const { length, ttlMs = Infinity } of messages) {
+      this.stored.set(++this.last, { timestampMs: this.nowMs, length, expiresAtMs: this.nowMs + ttlMs });
+    }
     this.trim();
   }
 
-  /** Deletes what the policy does not keep; answers how many that were. */
-  trim(): number {
-    const { maxMessages } = this.policy;
-    return this.age() + this.purge(maxMessages === null ? 0 : this.last - maxMessages);
+  /** Deletes messages; answers how many that were. */
+  #delete(isGone: (sequence: Sequence, message: Stored) => boolean): number {
+    const gone = [...this.stored].filter(([sequence, message]) => isGone(sequence, message));
+    for (const [sequence] of gone) {
+      this.stored.delete(sequence);
+      this.settle(sequence);
+    }
+    return gone.length;
   }
 
-  /** Deletes what is too old. */
+  /** Deletes what the policy does not keep, and what is too old; answers how many that were. */
+  trim(): number {
+    const old = this.age();
+    const { maxMessages } = this.policy;
+    const tooMany = maxMessages === null ? 0 : Math.max(0, this.stored.size - maxMessages);
+    const going = new Set([...this.stored.keys()].slice(0, tooMany));
+    return old + this.#delete((sequence) => going.has(sequence));
+  }
+
+  /** Deletes what is too old, or has outlived its time. */
   age(): number {
-    const { maxAgeMs } = this.policy;
-    if (maxAgeMs === null) return 0;
-    const old = upTo(this.last).filter((sequence) => (this.timesMs.get(sequence) ?? 0) + maxAgeMs <= this.nowMs);
-    return this.purge(old.at(-1) ?? 0);
+    const maxAgeMs = this.policy.maxAgeMs ?? Infinity;
+    return this.#delete((_, { timestampMs, expiresAtMs }) => Math.min(timestampMs + maxAgeMs, expiresAtMs) <= this.nowMs);
+  }
+
+  /** Deletes what the recipients have acknowledged. */
+  release(): number {
+    const { recipients } = this.policy;
+    if (recipients === null) return 0;
+    const least = typeof recipients === "number" ? recipients : recipients.length;
+    return this.#delete((sequence) => {
+      const acks = [this.settled.has(sequence), sequence <= this.otherThrough];
+      return acks.filter(Boolean).length >= least;
+    });
   }
 
   expire(): void {
@@ -98,11 +143,7 @@ class Model {
   }
 
   purge(through: Sequence): number {
-    const last = Math.min(through, this.last);
-    const deleted = Math.max(0, last - this.purged);
-    this.purged += deleted;
-    for (const sequence of upTo(this.purged)) this.settle(sequence);
-    return deleted;
+    return this.#delete((sequence) => sequence <= through);
   }
 
   ack(sequences: readonly Sequence[]): boolean {
@@ -159,25 +200,30 @@ class Model {
 
 /** Other limits or none, or the sweep for those that there are. */
 const changePolicy = async (store: MetadataStore, model: Model, random: (below: number) => number): Promise<void> => {
-  if (random(3) === 0) {
-    expect(await store.expire(undefined, 10)).toEqual({ expired: model.trim(), next: undefined });
-    return;
-  }
+  const sweep = async (): Promise<void> => {
+    // What its recipients have acknowledged does not count within the limits.
+    const expired = model.age() + model.release() + model.trim();
+    expect(await store.expire(undefined, 10)).toEqual({ expired, next: undefined });
+  };
+  if (random(3) === 0) return sweep();
   const maxAgeMs = random(2) === 0 ? null : 1 + random(3000);
   const maxMessages = random(2) === 0 ? null : 1 + random(12);
+  const recipients = [null, null, [other, worker], 1, 2][random(5)] ?? null;
+  const retain = recipients === null ? "limits" : "acked";
   const filter = filterOf("orders.>");
-  model.policy =
-    maxAgeMs === null && maxMessages === null ? keepEverything : { ...keepEverything, maxAgeMs, maxMessages };
-  if (model.policy === keepEverything) await store.deletePolicy(filter);
+  model.policy = { ...keepEverything, maxAgeMs, maxMessages, retain, recipients };
+  if (samePolicy(model.policy, keepEverything)) await store.deletePolicy(filter);
   else await store.putPolicy(filter, model.policy);
+  // What is acknowledged already goes with the next sweep.
+  if (recipients !== null) await sweep();
 };
 
 /** What is too old is not shown, before anything was written that could have removed it. */
 const peekShows = async (store: MetadataStore, model: Model): Promise<void> => {
   model.age();
   model.expire();
-  const [head] = await store.heads([orders]);
-  expect(head).toEqual({ firstSequence: model.purged + 1, lastSequence: model.last });
+  expect(await store.heads([orders])).toEqual([model.head]);
+  expect(await storedIn(store)).toEqual([...model.stored.keys()]);
   const peeked = await store.peek(orders, worker, { ...everything, limit: 5 });
   expect(deliveriesOf(peeked)).toEqual(model.plan(5, false));
   expect(peeked.ackedThrough).toBe(model.state().ackedThrough);
@@ -194,12 +240,21 @@ const step = async (
   const some = upTo(random(4)).map(() => 1 + random(Math.max(1, model.last)));
   const sequences = some.filter((sequence) => sequence <= model.last);
   model.expire();
-  switch (random(11)) {
+  switch (random(12)) {
     case 0:
     case 1: {
-      const count = 1 + random(6);
-      await publish(store, orders, count);
-      model.publish(count);
+      const messages = upTo(1 + random(6)).map(() => {
+        const length = random(20);
+        return random(2) === 0 ? { length } : { length, ttlMs: 1 + random(3000) };
+      });
+      await store.commit(messages.map((message) => entryOf(orders, message)));
+      model.publish(messages);
+      return;
+    }
+    case 11: {
+      const through = Math.min(model.last, model.otherThrough + random(6));
+      await store.ack([{ subject: orders, consumer: other, through }]);
+      model.otherThrough = through;
       return;
     }
     case 2: {
@@ -270,10 +325,15 @@ export const modelCases = ({ timed }: Cases): void => {
       const random = randomOf(7919 * (index + 1));
       const model = new Model(limit);
       await makeWorker(harness.store, { ack: "explicit", ackWaitMs, ...limit });
+      await harness.store.putConsumer(orders, other, configOf());
       for (let count = 0; count < stepsPerSeed; count++) {
         await step(harness.store, model, random, advance);
+        // An acknowledgement releases what it completes, and so does giving up, which looking at the state does at last.
         model.expire();
+        model.release();
         expect(await stateOf(harness.store)).toMatchObject(model.state());
+        expect(await harness.store.heads([orders])).toEqual([model.head]);
+        expect((await harness.store.subject(orders)) ?? { messages: 0, bytes: 0 }).toMatchObject(model.amount);
         if (count % 50 === 49) await harness.reopen();
       }
     });

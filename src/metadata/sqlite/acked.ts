@@ -43,7 +43,10 @@ export const releaseAcked = (
   return release(tables, subject, releasable(tables, subject, policy, nowMs, span), nowMs, rowsMax);
 };
 
-const stored = ({ first_sequence, last_sequence }: SubjectRow): Span => ({ first: first_sequence, last: last_sequence });
+const stored = ({ first_sequence, last_sequence }: SubjectRow): Span => ({
+  first: first_sequence,
+  last: last_sequence,
+});
 
 const release = (
   tables: RetentionTables,

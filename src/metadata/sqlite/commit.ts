@@ -14,7 +14,7 @@ import type { DelayedTable } from "./delayed.ts";
 import type { MessageIdTable, RememberedMessage } from "./message-ids.ts";
 import type { MovedNotes } from "./moved.ts";
 import type { ObjectTable } from "./objects.ts";
-import { type Origin, referencesOf, SpanNotes } from "./references.ts";
+import { type Origin, References, SpanNotes } from "./references.ts";
 import { cutExpired, type RetentionTables, trimSubject } from "./retention.ts";
 import { bytesOf, messagesOf } from "./subjects.ts";
 
@@ -51,8 +51,15 @@ interface Accepted {
 interface Scheduled {
   readonly entry: CommitEntry;
   readonly dueAtMs: number;
-  /** Its number among the delayed ones, from when it is written. */
-  id: number;
+  /** Its own, and those of its duplicates in the batch; they get its number when it is written. */
+  readonly outcomes: ScheduledOutcome[];
+}
+
+interface ScheduledOutcome {
+  readonly status: "scheduled";
+  scheduleId: string;
+  readonly dueAtMs: number;
+  readonly duplicate: boolean;
 }
 
 /** What a commit writes into. */
@@ -78,9 +85,6 @@ interface Batch {
   readonly scheduled: Scheduled[];
 }
 
-/** An outcome, or what will be one when it is written. */
-type Decision = CommitOutcome | { readonly scheduled: Scheduled; readonly duplicate: boolean };
-
 /** Commits entries; runs inside a transaction. */
 export const commitEntries = (
   tables: CommitTables,
@@ -91,18 +95,18 @@ export const commitEntries = (
   const empty = { lanes: new Map(), objects: new Map(), accepted: [], scheduled: [] };
   const batch: Batch = { tables, nowMs, origin, ...empty };
   const { lanes } = batch;
-  const decisions: Decision[] = [];
+  const outcomes: CommitOutcome[] = [];
   for (const entry of entries) {
     let lane = lanes.get(entry.subject);
     if (lane === undefined) lanes.set(entry.subject, (lane = openLane(tables, entry.subject, nowMs)));
-    decisions.push(decide(batch, lane, entry));
+    outcomes.push(decide(batch, lane, entry));
   }
   saveLanes(tables, lanes);
   const objectIds = referObjects(batch);
   saveMessages(batch, objectIds);
   saveScheduled(batch, objectIds);
   trimLanes(batch);
-  return decisions.map(outcomeOf);
+  return outcomes;
 };
 
 const openLane = (tables: CommitTables, subject: Subject, nowMs: number): Lane => {
@@ -127,7 +131,7 @@ const openLane = (tables: CommitTables, subject: Subject, nowMs: number): Lane =
   };
 };
 
-const decide = (batch: Batch, lane: Lane, entry: CommitEntry): Decision => {
+const decide = (batch: Batch, lane: Lane, entry: CommitEntry): CommitOutcome => {
   const { tables, nowMs, objects, accepted } = batch;
   const { messageId, expectedLastSequence } = entry;
   const before = messageId === undefined ? undefined : remembered(tables, lane, messageId, nowMs);
@@ -165,31 +169,31 @@ const dueTime = ({ deliverAt }: CommitEntry, nowMs: number): number => {
 };
 
 /** Keeps an entry for later. Whether the policy has room for it is seen then. */
-const schedule = (batch: Batch, lane: Lane, entry: CommitEntry, dueAtMs: number): Decision => {
+const schedule = (batch: Batch, lane: Lane, entry: CommitEntry, dueAtMs: number): CommitOutcome => {
   if (isTaken(batch.tables, batch.objects, entry.body.object)) return { status: "body_gone" };
-  const scheduled: Scheduled = { entry, dueAtMs, id: 0 };
+  const scheduled: Scheduled = { entry, dueAtMs, outcomes: [] };
   batch.scheduled.push(scheduled);
   if (entry.messageId !== undefined) {
     lane.scheduledIds ??= new Map();
     lane.scheduledIds.set(entry.messageId, scheduled);
   }
-  return { scheduled, duplicate: false };
+  return outcomeOf(scheduled, false);
 };
 
 /** What waits under a message id already, unless it is what comes now. */
-const waitingMessage = ({ tables, origin }: Batch, lane: Lane, messageId: string): Decision | undefined => {
+const waitingMessage = ({ tables, origin }: Batch, lane: Lane, messageId: string): CommitOutcome | undefined => {
   if (origin === "delayed") return undefined;
   const scheduled = lane.scheduledIds?.get(messageId);
-  if (scheduled !== undefined) return { scheduled, duplicate: true };
+  if (scheduled !== undefined) return outcomeOf(scheduled, true);
   const found = tables.delayed.find(lane.subject, messageId);
   if (found === undefined) return undefined;
   return { status: "scheduled", scheduleId: String(found.id), dueAtMs: found.due_at, duplicate: true };
 };
 
-const outcomeOf = (decision: Decision): CommitOutcome => {
-  if ("status" in decision) return decision;
-  const { scheduled, duplicate } = decision;
-  return { status: "scheduled", scheduleId: String(scheduled.id), dueAtMs: scheduled.dueAtMs, duplicate };
+const outcomeOf = ({ dueAtMs, outcomes }: Scheduled, duplicate: boolean): CommitOutcome => {
+  const outcome: ScheduledOutcome = { status: "scheduled", scheduleId: "", dueAtMs, duplicate };
+  outcomes.push(outcome);
+  return outcome;
 };
 
 const isFull = (lane: Lane, { maxMessages, maxBytes, discard }: RetentionPolicy, bodyBytes: number): boolean => {
@@ -247,16 +251,19 @@ const saveScheduled = ({ tables, scheduled }: Batch, objectIds: ReadonlyMap<stri
   for (const each of scheduled) {
     const objectId = objectIds.get(each.entry.body.object);
     assert(objectId !== undefined, "Every object of the batch was looked up.");
-    each.id = tables.delayed.insert(each.entry, objectId, each.dueAtMs);
+    const scheduleId = String(tables.delayed.insert(each.entry, objectId, each.dueAtMs));
+    for (const outcome of each.outcomes) outcome.scheduleId = scheduleId;
   }
 };
 
 /** Ids of the batch's objects; each is looked up and counted once. */
 const referObjects = (batch: Batch): ReadonlyMap<string, number> => {
   const { tables, accepted, scheduled, objects, origin, nowMs } = batch;
-  const entries = [...accepted, ...scheduled].map(({ entry }) => entry);
+  const references = new References(origin);
+  for (const { entry } of accepted) references.add(entry);
+  for (const { entry } of scheduled) references.add(entry);
   const ids = new Map<string, number>();
-  for (const [object, reference] of referencesOf(entries, origin)) {
+  for (const [object, reference] of references.all()) {
     if (objects.get(object) === "waiting") tables.dead.revive(object);
     ids.set(object, tables.objects.refer(object, reference, nowMs));
   }

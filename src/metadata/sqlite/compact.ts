@@ -110,7 +110,7 @@ export const applyMoves = (tables: CompactTables, moves: readonly Move[], linger
       targets.set(to.object, { id, reference, sequences: new Map() });
     }
     let ranges = sources.get(from.object);
-    if (ranges === undefined) sources.set(from.object, (ranges = new Map()));
+    if (ranges === undefined) sources.set(from.object, (ranges = new Map<string, BodyRef>()));
     ranges.set(rangeOf(from.offset, from.length), to);
   }
   let moved = 0;
@@ -154,7 +154,12 @@ const emptySource = (
 };
 
 /** Counts what came into an object and notes where it is; an object that nothing points into is dead. */
-const saveTarget = (tables: CompactTables, object: string, { id, reference, sequences }: Target, nowMs: number): void => {
+const saveTarget = (
+  tables: CompactTables,
+  object: string,
+  { id, reference, sequences }: Target,
+  nowMs: number,
+): void => {
   if (reference.messages === 0) {
     tables.objects.release(id, 0, 0, nowMs);
     return;

@@ -234,7 +234,11 @@ export const removeRows = (
 };
 
 /** Lets a subject begin at the first stored message from a sequence on; answers how it is then. */
-export const begin = (tables: Pick<GoneTables, "subjects" | "gone">, subject: SubjectRow, from: Sequence): SubjectRow => {
+export const begin = (
+  tables: Pick<GoneTables, "subjects" | "gone">,
+  subject: SubjectRow,
+  from: Sequence,
+): SubjectRow => {
   const beginning = tables.gone.beginningAt(subject, from);
   tables.gone.cut(subject, beginning);
   const row = begunAt(subject, beginning);

@@ -134,7 +134,9 @@ export class LeaseTable {
     this.#find = connection.prepare(
       "SELECT sequence, deliveries, error FROM pending WHERE consumer_id = ? AND sequence = ?",
     );
-    this.#lease = connection.prepare("INSERT INTO pending (consumer_id, sequence, deliveries, due_at) VALUES (?, ?, 1, ?)");
+    this.#lease = connection.prepare(
+      "INSERT INTO pending (consumer_id, sequence, deliveries, due_at) VALUES (?, ?, 1, ?)",
+    );
     this.#postpone = connection.prepare(
       "UPDATE pending SET deliveries = ?, due_at = ?, error = coalesce(?, error) WHERE consumer_id = ? AND sequence = ?",
     );

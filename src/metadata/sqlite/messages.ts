@@ -206,7 +206,11 @@ export class MessageTable {
   }
 
   /** How many messages are stored from a sequence up to another one, that excluded, and their bytes. */
-  amountBetween(subjectId: number, from: Sequence, end: Sequence): { readonly messages: number; readonly bytes: number } {
+  amountBetween(
+    subjectId: number,
+    from: Sequence,
+    end: Sequence,
+  ): { readonly messages: number; readonly bytes: number } {
     return this.#amount.get(subjectId, from, end) ?? { messages: 0, bytes: 0 };
   }
 

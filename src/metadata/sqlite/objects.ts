@@ -72,9 +72,7 @@ export class ObjectTable {
          (SELECT max(first_sequence) FROM spans WHERE object_id = ?1 AND subject_id = ?2 AND first_sequence < ?3)
        AND last_sequence >= ?3 - ${gapMax} AND last_sequence < ?4`,
     );
-    this.#spans = connection.prepare(
-      "SELECT subject_id, first_sequence, last_sequence FROM spans WHERE object_id = ?",
-    );
+    this.#spans = connection.prepare("SELECT subject_id, first_sequence, last_sequence FROM spans WHERE object_id = ?");
     this.#forgetSpans = connection.prepare("DELETE FROM spans WHERE object_id = ?");
   }
 
@@ -120,7 +118,8 @@ export class ObjectTable {
   /** Like `addSpan`, for messages that come one by one: goes on with the range before them when it is near. */
   growSpan(objectId: number, subjectId: number, first: Sequence, last: Sequence): void {
     if (objectId === noObjectId) return;
-    if (this.#growSpan.run(objectId, subjectId, first, last).changes === 0) this.addSpan(objectId, subjectId, first, last);
+    if (this.#growSpan.run(objectId, subjectId, first, last).changes === 0)
+      this.addSpan(objectId, subjectId, first, last);
   }
 
   /** Notes where messages of the object are that lie anywhere in a subject. */

@@ -11,6 +11,7 @@ import { type ConsumerRow, consumerDefaults } from "./consumers.ts";
 import { giveUpOverdue } from "./dead-letters.ts";
 import type { LeaseTable } from "./leases.ts";
 import { PageMeter } from "./messages.ts";
+import { highestAcked } from "./recipients.ts";
 import type { ReleaseNotes } from "./release-notes.ts";
 import { hasExpired, type ShownTables, shownRow } from "./retention.ts";
 import { makeConsumer, type StateTables, unmadeConsumer } from "./state.ts";
@@ -69,7 +70,10 @@ export const pullPage = (tables: StateTables & CommitTables, request: PullReques
   if (consumer.ack === "all") applyAll(tables.releases, turn, plan);
   else applyExplicit(tables.leases, turn, plan);
   tables.consumers.save(consumer);
-  return pageOf(tables.leases, turn, plan);
+  const page = pageOf(tables.leases, turn, plan);
+  // Of very many dead letters some are left for the next pull.
+  const isMoreDue = page.envelopes.length === 0 && tables.leases.hasExhausted(consumer, nowMs);
+  return isMoreDue ? { ...page, nextDueInMs: 0 } : page;
 };
 
 const newConsumer = (tables: StateTables, { subject, consumer, create }: PullRequest, nowMs: number): ConsumerRow => {
@@ -95,7 +99,7 @@ const applyAll = (releases: ReleaseNotes, { consumer, autoAck }: Turn, plan: Pla
   const last = plan.fresh.at(-1)?.sequence ?? 0;
   consumer.delivered_through = Math.max(consumer.delivered_through, last);
   if (!autoAck || last <= consumer.acked_through) return;
-  releases.note(consumer.subject, consumer.acked_through + 1, last);
+  releases.note(consumer.subject, highestAcked(consumer) + 1, last);
   consumer.acked_through = last;
 };
 

@@ -35,9 +35,17 @@ export const redriveLetters = (
 ): { readonly redriven: number; readonly next: Sequence | undefined } => {
   const letters = lettersOf(tables, request, nowMs);
   if (letters === null) return { redriven: 0, next: undefined };
-  const page = tables.messages.page(letters, request.from, new PageMeter({ limit: lookedAtMax, bodyBytesMax: Infinity }));
+  const page = tables.messages.page(
+    letters,
+    request.from,
+    new PageMeter({ limit: lookedAtMax, bodyBytesMax: Infinity }),
+  );
   const { found, lookedThrough } = choose(page, request);
-  const entries = found.map(({ headers, body }) => ({ subject: request.subject, headers: withoutMarks(headers), body }));
+  const entries = found.map(({ headers, body }) => ({
+    subject: request.subject,
+    headers: withoutMarks(headers),
+    body,
+  }));
   const outcomes = commitEntries(tables, entries, nowMs, "copied");
   const sent = found.filter((_, index) => outcomes[index]?.status === "committed").map(({ sequence }) => sequence);
   // Now, as the references of the bodies are the new messages' too.
@@ -47,11 +55,7 @@ export const redriveLetters = (
 };
 
 /** The subject of a consumer's dead letters, without what is expired; null while there were none. */
-const lettersOf = (
-  tables: CommitTables,
-  { subject, consumer }: RedriveRequest,
-  nowMs: number,
-): SubjectRow | null => {
+const lettersOf = (tables: CommitTables, { subject, consumer }: RedriveRequest, nowMs: number): SubjectRow | null => {
   const row = tables.consumers.find(subject, consumer);
   if (row === null) throw new StreamError("consumer_not_found", "The consumer is not there (any more).");
   if (row.dead_letter === null) {

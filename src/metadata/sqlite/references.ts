@@ -10,21 +10,42 @@ import { noObjectId, type ObjectTable, type Reference, storedBytes } from "./obj
 /** Where entries come from: a publisher, the delayed messages, or messages that are stored already. */
 export type Origin = "published" | "delayed" | "copied";
 
-/** What entries come to need of each object. A delayed message hands its own reference on. */
-export const referencesOf = (entries: Iterable<CommitEntry>, origin: Origin): ReadonlyMap<string, Reference> => {
-  const references = new Map<string, Reference>();
-  for (const { body } of entries) {
-    const { object } = body;
-    let reference = references.get(object);
-    if (reference === undefined) references.set(object, (reference = { messages: 0, newBytes: 0, aliveBytes: 0 }));
-    if (origin === "delayed") continue;
+/** What entries come to need of each object. */
+export class References {
+  readonly #objects = new Map<string, Reference>();
+  readonly #origin: Origin;
+  #latest: Reference = { messages: 0, newBytes: 0, aliveBytes: 0 };
+  #latestObject: string | undefined;
+
+  constructor(origin: Origin) {
+    this.#origin = origin;
+  }
+
+  /** Counts an entry. */
+  add({ body }: CommitEntry): void {
+    // Mostly it is in the same object as the one before.
+    if (body.object !== this.#latestObject) this.#turnTo(body.object);
+    // A delayed message hands its own reference on.
+    if (this.#origin === "delayed") return;
+    const reference = this.#latest;
     const bytes = storedBytes(body);
     reference.messages++;
     reference.aliveBytes += bytes;
-    if (origin === "published") reference.newBytes += bytes;
+    if (this.#origin === "published") reference.newBytes += bytes;
   }
-  return references;
-};
+
+  /** By the name of the object. */
+  all(): Iterable<[string, Reference]> {
+    return this.#objects;
+  }
+
+  #turnTo(object: string): void {
+    let reference = this.#objects.get(object);
+    if (reference === undefined) this.#objects.set(object, (reference = { messages: 0, newBytes: 0, aliveBytes: 0 }));
+    this.#latest = reference;
+    this.#latestObject = object;
+  }
+}
 
 interface Range {
   readonly objectId: number;
@@ -62,7 +83,7 @@ export class SpanNotes {
 
   #rangeOf(objectId: number, subjectId: number, sequence: Sequence): Range {
     let ranges = this.#objects.get(objectId);
-    if (ranges === undefined) this.#objects.set(objectId, (ranges = new Map()));
+    if (ranges === undefined) this.#objects.set(objectId, (ranges = new Map<number, Range>()));
     let range = ranges.get(subjectId);
     if (range === undefined) ranges.set(subjectId, (range = { objectId, subjectId, first: sequence, last: sequence }));
     return range;

@@ -13,7 +13,7 @@ import type { MessageTable } from "./messages.ts";
 import type { PolicyTable } from "./policies.ts";
 import { cutSubject, type PurgeTables } from "./purge.ts";
 import { bytesOf, messagesOf, type SubjectRow, type SubjectTable } from "./subjects.ts";
-import { mayHaveEnded, removeEnded, sliceMessages } from "./ttl.ts";
+import { mayHaveEnded, removeEnded } from "./ttl.ts";
 
 /** What is read to show a subject. */
 export interface ShownTables {
@@ -51,22 +51,19 @@ const keepsAll = ({ policies, subjects }: ShownTables): boolean => policies.isEm
 /**
  * Removes what is too old of a subject, and what has outlived its time. Answers how many messages that were, and
  * whether that is all: with very many, some are left for another transaction.
- * @param limit of the messages that have outlived their time
  */
 export const cutExpired = (
   tables: RetentionTables,
   name: Subject,
   nowMs: number,
-  limit = sliceMessages,
 ): { readonly removed: number; readonly isAll: boolean } => {
   if (keepsAll(tables)) return { removed: 0, isAll: true };
   const subject = tables.subjects.find(name);
   if (subject === null) return { removed: 0, isAll: true };
   const old = cutSubject(tables, subject, firstByAge(tables, subject, nowMs) - 1, nowMs);
-  if (!mayHaveEnded(subject, nowMs)) return { removed: old, isAll: true };
   const left = old === 0 ? subject : (tables.subjects.find(name) ?? subject);
-  const ended = removeEnded(tables, left, nowMs, limit);
-  return { removed: old + ended, isAll: ended < limit };
+  const { removed, isAll } = removeEnded(tables, left, nowMs);
+  return { removed: old + removed, isAll };
 };
 
 /** Whether `cutExpired` would remove something. */

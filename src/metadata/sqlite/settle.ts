@@ -8,6 +8,7 @@ import type { CommitTables } from "./commit.ts";
 import type { ConsumerRow } from "./consumers.ts";
 import { giveUp, giveUpOverdue } from "./dead-letters.ts";
 import type { HeldMessage } from "./leases.ts";
+import { highestAcked } from "./recipients.ts";
 import type { SettleTables } from "./settle-deleted.ts";
 import { headOf, type SubjectRow } from "./subjects.ts";
 
@@ -31,7 +32,7 @@ const highest = (sequences: readonly Sequence[] = [], through: Sequence = 0): Se
 const acknowledgeAll = (tables: SettleTables, consumer: ConsumerRow, through: Sequence): AckOutcome => {
   const moved = through > consumer.acked_through;
   if (moved) {
-    tables.releases.note(consumer.subject, consumer.acked_through + 1, through);
+    tables.releases.note(consumer.subject, highestAcked(consumer) + 1, through);
     consumer.acked_through = through;
     consumer.delivered_through = Math.max(consumer.delivered_through, through);
   }

@@ -128,10 +128,14 @@ describe("sqlite: the file", () => {
         const object = n <= 3 ? 1 : 2;
         // In the second object five bodies were before those of this subject.
         const offset = 10 * (n <= 3 ? n - 1 : n + 1);
-        db.run(
-          "INSERT INTO messages VALUES (1, ?, ?, NULL, ?, ?, 10, ?, ?)",
-          [n, 1000 + n, object, offset, digestOf(n), 10 * n],
-        );
+        db.run("INSERT INTO messages VALUES (1, ?, ?, NULL, ?, ?, 10, ?, ?)", [
+          n,
+          1000 + n,
+          object,
+          offset,
+          digestOf(n),
+          10 * n,
+        ]);
       }
     });
   };

@@ -79,7 +79,9 @@ export class SubjectTable {
       "UPDATE subjects SET next_expiry = ?1 WHERE id = ?2 AND (next_expiry IS NULL OR next_expiry > ?1)",
     );
     this.#setExpiry = connection.prepare("UPDATE subjects SET next_expiry = ? WHERE id = ?");
-    this.#anyExpiry = connection.prepare("SELECT 1 FROM subjects INDEXED BY subjects_expiry WHERE next_expiry > 0 LIMIT 1");
+    this.#anyExpiry = connection.prepare(
+      "SELECT 1 FROM subjects INDEXED BY subjects_expiry WHERE next_expiry > 0 LIMIT 1",
+    );
     this.#list = connection.prepare("SELECT * FROM subjects WHERE name >= ? AND name <> ? ORDER BY name");
     this.#namesAfter = connection.prepare("SELECT name FROM subjects WHERE name > ? ORDER BY name LIMIT ?");
   }

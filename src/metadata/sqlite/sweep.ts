@@ -7,7 +7,9 @@ import { releaseAcked } from "./acked.ts";
 import type { CommitTables } from "./commit.ts";
 import { giveUpOverdue } from "./dead-letters.ts";
 import { cutExpired, trimSubject } from "./retention.ts";
-import { sliceMessages } from "./ttl.ts";
+
+/** Messages that one transaction deletes before it lets others go first. */
+const sliceMessages = 2000;
 
 /** The subjects of a sweep: at most `limit` after a name in byte order, and where to go on. */
 export const subjectsToSweep = (
@@ -30,7 +32,7 @@ export const sweepSlice = (
 ): { readonly removed: number; readonly subjects: number } => {
   let [removed, subjects] = [0, 0];
   for (const name of names) {
-    const swept = sweepSubject(tables, name, nowMs, sliceMessages);
+    const swept = sweepSubject(tables, name, nowMs);
     removed += swept.removed;
     if (swept.isAll) subjects++;
     // What a slice may remove is for one subject or many.
@@ -44,18 +46,20 @@ const sweepSubject = (
   tables: CommitTables,
   name: Subject,
   nowMs: number,
-  limit: number,
 ): { readonly removed: number; readonly isAll: boolean } => {
-  const expired = cutExpired(tables, name, nowMs, limit);
+  const expired = cutExpired(tables, name, nowMs);
   if (!expired.isAll) return expired;
   for (const consumer of tables.consumers.list(name)) {
     if (consumer.ack === "all" || consumer.max_deliver === 0) continue;
     giveUpOverdue(tables, consumer, nowMs);
     tables.consumers.save(consumer);
   }
-  const { released, isAll } = releaseAcked(tables, name, nowMs, limit);
+  const { released, isAll } = releaseAcked(tables, name, nowMs, sliceMessages);
+  const removed = expired.removed + released;
+  // What all have acknowledged does not count within the limits.
+  if (!isAll) return { removed, isAll };
   const policy = tables.policies.of(name);
   const subject = tables.subjects.find(name);
-  const trimmed = policy === undefined || subject === null ? 0 : trimSubject(tables, subject, policy, nowMs);
-  return { removed: expired.removed + released + trimmed, isAll };
+  if (policy === undefined || subject === null) return { removed, isAll };
+  return { removed: removed + trimSubject(tables, subject, policy, nowMs), isAll };
 };

@@ -15,10 +15,10 @@ import { MessageIdTable } from "./message-ids.ts";
 import { MessageTable } from "./messages.ts";
 import { MovedNotes } from "./moved.ts";
 import { ObjectTable } from "./objects.ts";
-import { SparseTable } from "./sparse.ts";
 import { PolicyTable } from "./policies.ts";
 import type { PurgeTables } from "./purge.ts";
 import { ReleaseNotes } from "./release-notes.ts";
+import { SparseTable } from "./sparse.ts";
 import type { StateTables } from "./state.ts";
 import { SubjectTable } from "./subjects.ts";
 

@@ -6,23 +6,41 @@
 import { type GoneTables, removeRows } from "./gone.ts";
 import type { SubjectRow } from "./subjects.ts";
 
-/** Messages that one transaction removes at most: some ten milliseconds. */
-export const sliceMessages = 2000;
+/** Messages that are removed at once, and for how long one transaction goes on with it. */
+const pieceMessages = 500;
+const sliceMs = 12;
 
 /** Whether messages of the subject may have outlived their time. */
 export const mayHaveEnded = (subject: SubjectRow | null, nowMs: number): boolean =>
   subject !== null && subject.next_expiry !== null && subject.next_expiry <= nowMs;
 
-/** Removes messages whose time is over; answers how many that were. Fewer than `limit`: no such is left. */
-export const removeEnded = (tables: GoneTables, subject: SubjectRow, nowMs: number, limit: number): number => {
-  if (!mayHaveEnded(subject, nowMs)) return 0;
-  const rows = tables.messages.expired(subject, nowMs, limit);
-  removeRows(
-    tables,
-    subject,
-    rows.toSorted((a, b) => a.sequence - b.sequence),
-    nowMs,
-  );
-  if (rows.length < limit) tables.subjects.setExpiry(subject.id, tables.messages.nextExpiry(subject.id, nowMs));
+/**
+ * Removes messages whose time is over; answers how many that were, and whether that is all: with very many, some are
+ * left for another transaction.
+ */
+export const removeEnded = (
+  tables: GoneTables,
+  subject: SubjectRow,
+  nowMs: number,
+): { readonly removed: number; readonly isAll: boolean } => {
+  const startedMs = performance.now();
+  let [removed, row] = [0, subject];
+  while (mayHaveEnded(row, nowMs)) {
+    const piece = removePiece(tables, row, nowMs);
+    removed += piece;
+    if (piece < pieceMessages) break;
+    if (performance.now() - startedMs >= sliceMs) return { removed, isAll: false };
+    row = tables.subjects.find(row.name) ?? row;
+  }
+  return { removed, isAll: true };
+};
+
+const removePiece = (tables: GoneTables, subject: SubjectRow, nowMs: number): number => {
+  const rows = tables.messages.expired(subject, nowMs, pieceMessages);
+  const ascending = rows.toSorted((a, b) => a.sequence - b.sequence);
+  removeRows(tables, subject, ascending, nowMs);
+  if (rows.length < pieceMessages) {
+    tables.subjects.setExpiry(subject.id, tables.messages.nextExpiry(subject.id, nowMs));
+  }
   return rows.length;
 };

@@ -155,9 +155,7 @@ export abstract class Writes {
     );
   }
 
-  async redrive(
-    request: RedriveRequest,
-  ): Promise<{ readonly redriven: number; readonly next: Sequence | undefined }> {
+  async redrive(request: RedriveRequest): Promise<{ readonly redriven: number; readonly next: Sequence | undefined }> {
     const letters = (): readonly Subject[] => {
       const from = this.tables.consumers.find(request.subject, request.consumer)?.dead_letter ?? null;
       return from === null ? [request.subject] : [request.subject, from];
@@ -258,14 +256,12 @@ export abstract class Writes {
   }
 
   /** Reads subjects of which nothing is too old; what has outlived its time is removed before. */
-  protected async look<T>(
-    subjects: readonly Subject[],
-    work: (nowMs: number) => T,
-  ): Promise<T> {
+  protected async look<T>(subjects: readonly Subject[], work: (nowMs: number) => T): Promise<T> {
     const nowMs = this.clock();
     const { tables } = this;
     const done = this.connection.read(() => {
-      const hasEnded = tables.subjects.mayExpire && subjects.some((each) => mayHaveEnded(tables.subjects.find(each), nowMs));
+      const hasEnded =
+        tables.subjects.mayExpire && subjects.some((each) => mayHaveEnded(tables.subjects.find(each), nowMs));
       return hasEnded ? undefined : { result: work(nowMs) };
     });
     return done === undefined ? this.#change("relaxed", subjects, work) : done.result;

@@ -134,6 +134,12 @@ export const faultySeams = (plan: FaultPlan): Seams => ({
         await plan.pass("commit.after");
         return outcomes;
       },
+      async commitDue(limit) {
+        await plan.pass("due.before");
+        const result = await store.commitDue(limit);
+        if (result.committed > 0) await plan.pass("due.after");
+        return result;
+      },
       async range(subject, fromSequence, bounds) {
         await plan.pass("range.before");
         return store.range(subject, fromSequence, bounds);
@@ -166,6 +172,17 @@ export const faultySeams = (plan: FaultPlan): Seams => ({
         const orphans = await store.condemn(objects);
         await plan.pass("condemn.after");
         return orphans;
+      },
+      async takeSparse(request) {
+        const objects = await store.takeSparse(request);
+        if (objects.length > 0) await plan.pass("sparse.take.after");
+        return objects;
+      },
+      async moveBodies(moves, lingerMs) {
+        await plan.pass("move.before");
+        const moved = await store.moveBodies(moves, lingerMs);
+        await plan.pass("move.after");
+        return moved;
       },
       async takeDead(request) {
         const objects = await store.takeDead(request);

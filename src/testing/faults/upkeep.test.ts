@@ -22,6 +22,13 @@ const doctor = async (dataDir: string): Promise<Readonly<Record<string, unknown>
   return JSON.parse(stdout) as Record<string, unknown>;
 };
 
+/** Bytes of all objects below the data folder. */
+const storedBytes = async (dataDir: string): Promise<number> => {
+  let bytes = 0;
+  for (const path of await objectsOf(dataDir)) bytes += Bun.file(`${dataDir}/${path}`).size;
+  return bytes;
+};
+
 /** Objects below the data folder. */
 const objectsOf = async (dataDir: string): Promise<readonly string[]> =>
   Array.fromAsync(new Bun.Glob("bodies/{s,o}/**/*").scan({ cwd: dataDir }));
@@ -73,6 +80,96 @@ describe("killed while objects are deleted", () => {
         await server.kill("SIGTERM");
       }
       expect(await doctor(folder.path)).toMatchObject({ healthy: true, problems: 0, messages: 3, orphans: 0 });
+    },
+    caseMsMax,
+  );
+});
+
+describe("killed while objects are rewritten", () => {
+  const points: readonly FaultPoint[] = [
+    "sparse.take.after",
+    "bodies.segment",
+    "segment.sync.before",
+    "segment.sync.after",
+    "move.before",
+    "move.after",
+  ];
+  test.each(points.map((point) => [point] as const))(
+    "at %s: no byte is lost, and the next start finishes",
+    async (point) => {
+      await using folder = await makeFolder();
+      const bodyOf = (sequence: number): Uint8Array => someBytes(10 * KiB, sequence);
+      const messages = Array.from({ length: 100 }, (_, index) => ({ subject: "kept", body: bodyOf(index + 1) }));
+      {
+        await using server = await ServerProcess.start({ dataDir: folder.path, flags: ["--sweep-interval", "off"] });
+        const http = new HttpClient(server.url);
+        await http.publishBatch(messages);
+        await http.purge("kept", 80);
+      }
+      const flags = [...eager, "--pointer-lifetime", "1s"];
+      {
+        const faults = [{ point, hit: 1, act: "kill" }] as const;
+        await using server = await ServerProcess.start({ dataDir: folder.path, flags, faults });
+        expect((await server.exited).signal).toBe("SIGKILL");
+      }
+      {
+        await using server = await ServerProcess.start({ dataDir: folder.path, flags });
+        await until(
+          () => storedBytes(folder.path),
+          (bytes) => bytes <= 2 * 20 * 10 * KiB,
+        );
+        const read = await new HttpClient(server.url).read("kept");
+        expect(read.messages.map(({ sequence }) => sequence)).toEqual(
+          Array.from({ length: 20 }, (_, index) => index + 81),
+        );
+        for (const { sequence, body } of read.messages) expect(Buffer.compare(body, bodyOf(sequence))).toBe(0);
+        await server.kill("SIGTERM");
+      }
+      expect(await doctor(folder.path)).toMatchObject({ healthy: true, problems: 0, messages: 20 });
+      // Copies that nobody came to point into are orphans like any other.
+      const swept = await runCli(["sweep", "--data-dir", folder.path, "--grace", "0s", "--orphans"]);
+      expect(swept.code).toBe(0);
+      expect(await storedBytes(folder.path)).toBe(20 * 10 * KiB);
+      expect(await doctor(folder.path)).toMatchObject({ healthy: true, problems: 0, messages: 20, orphans: 0 });
+    },
+    caseMsMax,
+  );
+});
+
+describe("delayed messages", () => {
+  test.each(["due.before", "due.after"] as const)(
+    "killed at %s: each is committed once, by the next start",
+    async (point) => {
+      await using folder = await makeFolder();
+      {
+        await using server = await ServerProcess.start({
+          dataDir: folder.path,
+          // The first look is the one of the start.
+          faults: [{ point, hit: point === "due.before" ? 2 : 1, act: "kill" }],
+        });
+        for (const body of ["a", "b", "c"]) {
+          const headers = { delay: "50ms", "idempotency-key": body };
+          await fetch(`${server.url}/v1/subjects/later/messages`, { method: "POST", body, headers }).catch(
+            () => undefined,
+          );
+        }
+        expect((await server.exited).signal).toBe("SIGKILL");
+      }
+      await using server = await ServerProcess.start({ dataDir: folder.path });
+      const http = new HttpClient(server.url);
+      // Whoever did not hear asks again under the same key.
+      for (const body of ["a", "b", "c"]) {
+        const headers = { delay: "50ms", "idempotency-key": body };
+        const answer = await fetch(`${server.url}/v1/subjects/later/messages`, { method: "POST", body, headers });
+        expect(answer.ok).toBe(true);
+      }
+      const { messages } = await until(
+        () => http.read("later"),
+        (page) => page.messages.length >= 3,
+      );
+      expect(textsOf(messages).sort()).toEqual(["a", "b", "c"]);
+      await server.kill("SIGTERM");
+      expect(await doctor(folder.path)).toMatchObject({ healthy: true, messages: 3, delayed: 0 });
     },
     caseMsMax,
   );

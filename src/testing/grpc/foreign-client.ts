@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { guard, release } from "../guardian.ts";
 import { WireMap } from "../wire.ts";
-import { Conditions } from "../ws-client.ts";
+import { Conditions } from "../live.ts";
 import {
   asFetched,
   asMessage,

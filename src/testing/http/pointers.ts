@@ -338,7 +338,7 @@ const defineSigned = (server: () => TestServer): void => {
   });
 };
 
-/** The group; on a server whose addresses are its own. */
+/** Pointers and uploads, wherever their addresses lead. */
 export const definePointers = (server: () => TestServer): void => {
   describe("pointers", () => {
     defineReading(server);
@@ -346,6 +346,10 @@ export const definePointers = (server: () => TestServer): void => {
   describe("uploads", () => {
     defineUploads(server);
   });
+};
+
+/** On a server whose addresses are its own. */
+export const defineSignedAddresses = (server: () => TestServer): void => {
   describe("signed addresses", () => {
     defineSigned(server);
   });

@@ -3,7 +3,19 @@
  * other. What holds for one server must hold for the pair.
  * @module
  */
-import type { ClientError, Draft, FetchOptions, Page, ReadOptions, Receipt, Settled, StreamClient } from "../client.ts";
+import type {
+  Acknowledged,
+  ClientError,
+  Draft,
+  FetchOptions,
+  Page,
+  ReadOptions,
+  Receipt,
+  Scheduled,
+  Settled,
+  StreamClient,
+} from "../client.ts";
+import type { Live } from "../live.ts";
 
 /** See the module. */
 export class TwoNodesClient implements StreamClient {
@@ -17,6 +29,18 @@ export class TwoNodesClient implements StreamClient {
 
   publish(draft: Draft): Promise<Receipt> {
     return this.#writer.publish(draft);
+  }
+
+  schedule(draft: Draft): Promise<Scheduled> {
+    return this.#writer.schedule(draft);
+  }
+
+  publishWaiting(draft: Draft, wait: string, waitMs?: number): Promise<Acknowledged> {
+    return this.#writer.publishWaiting(draft, wait, waitMs);
+  }
+
+  submitBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | Scheduled | ClientError)[]> {
+    return this.#writer.submitBatch(drafts);
   }
 
   publishBatch(drafts: readonly Draft[]): Promise<readonly (Receipt | ClientError)[]> {
@@ -35,8 +59,12 @@ export class TwoNodesClient implements StreamClient {
     return this.#writer.ack(subject, consumer, settled);
   }
 
-  nack(subject: string, consumer: string, sequences: readonly number[], delayMs?: number): Promise<number> {
-    return this.#writer.nack(subject, consumer, sequences, delayMs);
+  nack(...settled: Parameters<StreamClient["nack"]>): Promise<number> {
+    return this.#writer.nack(...settled);
+  }
+
+  follow(subject: string, options?: Pick<ReadOptions, "from" | "deliver">): Promise<Live> {
+    return this.#reader.follow(subject, options);
   }
 
   async close(): Promise<void> {

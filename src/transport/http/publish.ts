@@ -70,6 +70,8 @@ const publishOne = async (call: HttpCall, { keepOpen }: HttpServices): Promise<R
   if (isScheduled(outcome)) return structuredResponse(receiptView(outcome), representation, 202);
   const view = receiptView(outcome);
   if (waitedFor !== undefined) {
+    // It is under way until enough have acknowledged it, or the time is over; its body is not.
+    call.intake.release();
     if (waitMs > 0) keepOpen(request);
     Object.assign(view, await acknowledgements(broker, outcome, { acked: waitedFor, waitMs }, request.signal));
   }
