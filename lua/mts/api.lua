@@ -108,6 +108,7 @@ function M.functions()
         policies = read("policies"),
         count_dead = read("count_dead"),
         receipts = read("receipts"),
+        delayed = read("delayed"),
         position = read("position"),
         changes = wait("changes"),
         commit = write("commit"),

@@ -112,6 +112,15 @@ function M.due(limit, now_ms)
     return messages
 end
 
+--- What waits, due or not, by number, behind one of them.
+function M.waiting(after, limit)
+    local messages = {}
+    for place, row in ipairs(box.space.mts_delayed:select({ after }, { iterator = "GT", limit = limit })) do
+        messages[place] = message_of(row)
+    end
+    return messages
+end
+
 --- Leaves a message for which there is no room to another try.
 function M.put_off(message, now_ms)
     store.update("mts_delayed", message.id, { { "=", field.tried_at, now_ms } })

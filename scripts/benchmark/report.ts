@@ -12,6 +12,8 @@ export const figureText = (value: number, unit: Unit): string => {
   switch (unit) {
     case "/s":
       return `${grouped(value)}/s`;
+    case "s":
+      return `${value.toFixed(1)} s`;
     case "ms":
       return `${value.toFixed(Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0)} ms`;
     case "MB":
@@ -20,6 +22,8 @@ export const figureText = (value: number, unit: Unit): string => {
       return `${grouped(value)} B`;
     case "x":
       return `${value.toFixed(2)} x`;
+    case "%":
+      return `${value.toFixed(2)} %`;
   }
 };
 
@@ -44,13 +48,14 @@ const spreadOfReadings = (readings: readonly (Reading | undefined)[]): Spread | 
 const mark = (good: boolean): string => (good ? "✓" : "✗");
 
 const targetCell = ({ row, ours }: RowResult): string => {
+  if (row.target === undefined) return "";
   const spread = spreadOfReadings(ours);
   const text = targetText(row.target, row.unit);
   return spread === undefined ? text : `${text} ${mark(meets(spread.median, row.target))}`;
 };
 
 const ratioCell = ({ row, ours, peers }: RowResult): string => {
-  const ratio = spreadOf(ratiosTo(valuesOf(ours), valuesOf(peers), row.target));
+  const ratio = row.target && spreadOf(ratiosTo(valuesOf(ours), valuesOf(peers), row.target));
   // What lies below zero, such as a noise of a difference, has no ratio.
   if (ratio === undefined || ratio.min <= 0) return "";
   const text = spreadText(ratio, "x", ours.length);
@@ -136,7 +141,7 @@ export const json = (results: Results): string => {
       figure: spreadOfReadings(ours),
       ours,
       ...(peerName !== undefined && { peer: peerName, peer_figure: spreadOfReadings(peers), peers }),
-      ratio: spreadOf(ratiosTo(valuesOf(ours), valuesOf(peers), row.target)),
+      ratio: row.target && spreadOf(ratiosTo(valuesOf(ours), valuesOf(peers), row.target)),
     })),
   })}\n`;
 };

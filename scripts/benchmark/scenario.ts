@@ -5,7 +5,7 @@
 import type { Target } from "./statistics.ts";
 
 /** What a figure is counted in; how it is printed follows from it. */
-export type Unit = "/s" | "ms" | "MB" | "B" | "x";
+export type Unit = "/s" | "s" | "ms" | "MB" | "B" | "x" | "%";
 
 /** One line of the table. */
 export interface Row {
@@ -13,7 +13,8 @@ export interface Row {
   readonly id: string;
   readonly title: string;
   readonly unit: Unit;
-  readonly target: Target;
+  /** Left out for a figure that is told and not judged. */
+  readonly target?: Target;
   /** How many times as good as the peer it should be, and must be. */
   readonly ratio?: { readonly wanted: number; readonly floor: number };
 }

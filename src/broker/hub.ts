@@ -81,6 +81,11 @@ export class Hub {
     return addTo(this.#acks, subject, told);
   }
 
+  /** How many watch acknowledgements of the subject. */
+  ackWatchers(subject: Subject): number {
+    return this.#acks.get(subject)?.size ?? 0;
+  }
+
   /** A consumer of the subject has acknowledged something. */
   acknowledged(subject: Subject): void {
     for (const told of [...(this.#acks.get(subject) ?? [])]) told();

@@ -246,6 +246,36 @@ describe("acknowledgements that are waited for", () => {
     expect(textOf(await stored(rig, "orders"))).toEqual(["a"]);
   });
 
+  test("many who wait look now and then, and all are answered", async () => {
+    let looks = 0;
+    await using rig = await startBrokerRig({
+      wrapMetadata: (inner) =>
+        withReplaced<MetadataStore>(inner, {
+          receipts: (...request) => {
+            looks++;
+            return inner.receipts(...request);
+          },
+        }),
+    });
+    const { broker, clock } = rig;
+    const count = 100;
+    const sequences = Array.from({ length: count }, (_, index) => index + 1);
+    await publishAll(
+      rig,
+      sequences.map((sequence) => draftOf("orders", String(sequence))),
+    );
+    await broker.putConsumer(orders, worker, explicit());
+    await broker.fetch(fetchRequest());
+    const waiting = sequences.map((sequence) => broker.awaitReceipts({ subject: orders, sequence, acked: 1 }, 60_000));
+    await settled();
+    for (const sequence of sequences) await broker.ack(orders, worker, { sequences: [sequence] });
+    // All of them looked when they came, and no one looks for each acknowledgement.
+    expect(looks).toBe(count);
+    clock.advance(25);
+    expect((await Promise.all(waiting)).every(({ acked }) => acked === 1)).toBe(true);
+    expect(looks).toBe(2 * count);
+  });
+
   test("what was never published cannot be waited for", async () => {
     await using rig = await startBrokerRig();
     for (const sequence of [0, 1]) {

@@ -12,6 +12,11 @@ import { Bell, type Draining } from "./waiting.ts";
 
 /** Longest time between two looks: what ends by time alone (a time to live, a recipient's time) tells nobody. */
 const lookMsMax = 1000;
+/**
+ * For each one who waits on a subject, in milliseconds between two looks: every acknowledgement wakes all of them, and
+ * together they look no more than 4,000 times a second.
+ */
+const restMs = 0.25;
 
 /** What waiting works with. */
 export interface ReceiptTools {
@@ -49,8 +54,9 @@ export const awaitReceipts = async (
   waitMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Receipts> => {
+  const { hub, timers, draining } = tools;
   const bell = new Bell();
-  const unwatch = tools.hub.watchAcks(subject, () => bell.ring());
+  const unwatch = hub.watchAcks(subject, () => bell.ring());
   const endsAt = tools.elapsedMs() + waitMs;
   try {
     for (;;) {
@@ -58,7 +64,10 @@ export const awaitReceipts = async (
       const receipts = await receiptsOf(tools.metadata, subject, sequence);
       const leftMs = endsAt - tools.elapsedMs();
       if (isEnough(receipts, acked) || leftMs <= 0) return receipts;
-      const why = await bell.wait(Math.min(leftMs, lookMsMax), tools.timers, tools.draining, signal);
+      const waitingMs = hub.ackWatchers(subject) * restMs;
+      if (waitingMs >= 1) await new Bell().wait(Math.min(waitingMs, leftMs, lookMsMax), timers, draining, signal);
+      const untilMs = Math.min(endsAt - tools.elapsedMs(), lookMsMax);
+      const why = await bell.wait(untilMs, timers, draining, signal);
       if (why === "aborted" || why === "draining") return receipts;
     }
   } finally {

@@ -29,7 +29,7 @@ export const outputOption: OptionSpec = {
 export const deliverOption: OptionSpec = {
   kind: "text",
   placeholder: "AS",
-  meaning: "body (default), decoded (without its content-encoding), or pointer (where to fetch it; json and text only)",
+  meaning: "body (default), decoded (its content-encoding undone), or pointer (where to fetch it)",
 };
 
 /** What was given for it. @throws UsageError */

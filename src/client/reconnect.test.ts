@@ -261,6 +261,23 @@ describe("the connection", () => {
     expect((await last.next()).value?.text()).toBe("meanwhile");
   });
 
+  test("pointers go on after a reconnect, those of the meantime too", async () => {
+    const prefix = uniqueSubject("resume.pointer");
+    const proxy = await site.proxy();
+    await using direct = connect(site.server.url);
+    await using mts = connect(urlOf(proxy), fast);
+    const subscriptions = [`${prefix}.*`, `${prefix}.a`].map((filter) => mts.subscribe(filter, { deliver: "pointer" }));
+    await Promise.all(subscriptions.map(({ ready }) => ready));
+    await direct.publish(`${prefix}.a`, "1");
+    await proxy.refuse();
+    await direct.publish(`${prefix}.a`, "22");
+    await proxy.listen();
+    await direct.publish(`${prefix}.a`, "333");
+    for (const subscription of subscriptions) {
+      for (const size of [1, 2, 3]) expect((await subscription.next()).value?.pointer?.size).toBe(size);
+    }
+  });
+
   test("silence is noticed: a ping, then the end, then another connection", async () => {
     const proxy = await site.proxy();
     const states: Status[] = [];

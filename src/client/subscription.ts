@@ -91,12 +91,16 @@ export class Subscription extends Stream<Message> {
     const credit = atOnce ? this.#window.free : 0;
     this.#window.grant(credit);
     try {
-      await this.hold(session, { from: this.#resumeFrom(), consumer, credit, deliver: this.#deliver }, async (reply, signal) => {
-        await this.#place(session, reply, signal);
-        if (signal.aborted) return;
-        this.#give = (messages) => session.tell({ op: "credit", sid: reply.sid, messages });
-        this.#grant();
-      });
+      await this.hold(
+        session,
+        { from: this.#resumeFrom(), consumer, credit, deliver: this.#deliver },
+        async (reply, signal) => {
+          await this.#place(session, reply, signal);
+          if (signal.aborted) return;
+          this.#give = (messages) => session.tell({ op: "credit", sid: reply.sid, messages });
+          this.#grant();
+        },
+      );
     } finally {
       this.#give = undefined;
       this.#window.reset();

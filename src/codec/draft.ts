@@ -1,6 +1,6 @@
 /**
- * One message map on its way in: `{subject, data or data_base64, headers?, message_id?, expected_last_sequence?, ttl_ms?,
- * delay_ms? or deliver_at?}`, as it stands in a batch of any transport and in a WebSocket frame.
+ * One message map on its way in: `{subject, data or data_base64, headers?, message_id?, expected_last_sequence?,
+ * ttl_ms?, delay_ms? or deliver_at?}`, as it stands in a batch of any transport and in a WebSocket frame.
  * @module
  */
 import { StreamError } from "../core/errors.ts";

@@ -29,8 +29,8 @@ const units = [
 ] as const;
 
 /**
- * Reads `{max_age?, max_messages?, max_bytes?, discard?, retain?, recipients?, recipient_timeout?}`; what is left out or
- * null sets no limit, `discard` is `old`, `retain` is `limits`.
+ * Reads `{max_age?, max_messages?, max_bytes?, discard?, retain?, recipients?, recipient_timeout?}`; what is left out
+ * or null sets no limit, `discard` is `old`, `retain` is `limits`.
  * @throws StreamError `invalid_parameter` (with `parameter`), `unknown_field` (with `field`)
  */
 export const parsePolicy = (raw: unknown): RetentionPolicy => {

@@ -22,8 +22,8 @@ import type {
   BodyRef,
   ConsumerConfig,
   ConsumerState,
-  Envelope,
   DeliverAt,
+  Envelope,
   Head,
   Headers,
   Receipts,
@@ -146,6 +146,15 @@ export interface Moved {
   readonly subject: Subject;
   readonly first: Sequence;
   readonly last: Sequence;
+}
+
+/** A delayed message as the doctor sees it. */
+export interface DelayedMessage {
+  readonly scheduleId: string;
+  readonly subject: Subject;
+  /** Unix milliseconds. */
+  readonly dueAtMs: number;
+  readonly body: BodyRef;
 }
 
 /** An object that takes more room than what is left in it is worth. */
@@ -331,10 +340,7 @@ export interface MetadataStore {
    * `to.object` that is being deleted (see `takeDead`) moves nothing. `lingerMs` (default 0): to `takeDead` such a source
    * is as if its end had come so much later, because pointers into it are still about.
    */
-  moveBodies(
-    moves: readonly { readonly from: BodyRef; readonly to: BodyRef }[],
-    lingerMs?: number,
-  ): Promise<number>;
+  moveBodies(moves: readonly { readonly from: BodyRef; readonly to: BodyRef }[], lingerMs?: number): Promise<number>;
 
   /**
    * Sets the policy of a filter; it holds for what is stored already, too: age at once, messages and bytes at the next
@@ -392,17 +398,7 @@ export interface MetadataStore {
    * Delayed messages that wait, in an order of the store's own, strictly after one of them; for the doctor. Undefined
    * for a store that cannot tell.
    */
-  delayed?(
-    after: string | undefined,
-    limit: number,
-  ): Promise<
-    readonly {
-      readonly scheduleId: string;
-      readonly subject: Subject;
-      readonly dueAtMs: number;
-      readonly body: BodyRef;
-    }[]
-  >;
+  delayed?(after: string | undefined, limit: number): Promise<readonly DelayedMessage[]>;
 
   /**
    * What does not agree among the sums and marks that the store keeps beside its messages, a sentence each; for the

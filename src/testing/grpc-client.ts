@@ -270,10 +270,10 @@ const page = (reply: WireMap): Page => ({
 const messagesOf = (reply: WireMap): readonly Received[] =>
   (reply.has("messages") ? reply.list("messages") : []).map((raw) => {
     const map = new WireMap({ headers: {}, ...new WireMap(raw, "message").fields }, "message");
-    const body = map.has("data") ? map.bytes("data") : Buffer.alloc(0);
     const sha256 = Buffer.from(map.bytes("sha256")).toString("hex");
     // HTTP has it in hex under the same name, and pointers in a field of their own.
-    const { data: _, ...fields }: Readonly<Record<string, unknown>> = { ...map.fields, sha256 };
+    const { data, ...fields }: Readonly<Record<string, unknown>> = { ...map.fields, sha256 };
+    const body = data instanceof Uint8Array ? data : Buffer.alloc(0);
     if (map.strings("headers")["content-type"] !== "application/vnd.s3-pointer+json")
       return parseMessage(new WireMap(fields, "message"), () => body);
     const pointer: unknown = JSON.parse(Buffer.from(body).toString("utf8"));

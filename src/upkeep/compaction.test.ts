@@ -2,11 +2,15 @@
  * Rewriting objects, over real stores: what is left of them is copied, room is given back, and nobody who reads notices.
  */
 import { describe, expect, test } from "bun:test";
-import { stat } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseConsumerName, parseSubject } from "../core/subject.ts";
 import { type BrokerRig, draftOf, publishAll, startBrokerRig, stored, wholeOf } from "../testing/broker-rig.ts";
+import { runCli } from "../testing/cli.ts";
 import { someBytes, upTo } from "../testing/expectations.ts";
+import { HttpClient } from "../testing/http-client.ts";
+import { startTestServer } from "../testing/server.ts";
 import { type CompactionChoice, CompactionMemory, type DamagedBody, findSparse } from "./compaction.ts";
 import { runPass } from "./pass.ts";
 import { RemovedObjects } from "./removed.ts";
@@ -254,6 +258,36 @@ test("messages that go while their bodies are copied leave nothing behind", asyn
   clock.advance(lingerMs + graceMs);
   await runPass({ metadata, bodies }, options);
   expect(await storeBytes(rig)).toBe(0);
+});
+
+test("the command says what there is to rewrite, and rewrites it", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "mts-compaction-"));
+  await using held = new AsyncDisposableStack();
+  held.defer(() => rm(folder, { recursive: true, force: true }));
+  {
+    await using server = await startTestServer({ dataDir: folder, flags: ["--sweep-interval", "off"] });
+    const http = new HttpClient(server.url);
+    await http.publishBatch(upTo(100).map((sequence) => ({ subject: "orders", body: someBytes(10_240, sequence) })));
+    await http.purge("orders", 90);
+  }
+  const sweep = async (...words: readonly string[]) => {
+    const { code, stdout } = await runCli(["sweep", "--data-dir", folder, "--grace", "0s", ...words]);
+    return { code, lines: stdout.trimEnd().split("\n") };
+  };
+  const toRewrite = "1 object to rewrite (100.0 KiB to copy)";
+  for (let round = 0; round < 2; round++) {
+    expect(await sweep("--dry-run")).toEqual({ code: 0, lines: ["0 objects noted for deletion", toRewrite] });
+  }
+  expect(await sweep()).toEqual({
+    code: 0,
+    lines: [
+      "0 messages expired, 1 object rewritten (100.0 KiB copied), 0 objects deleted (0 B)",
+      "1 object noted for later sweeps",
+    ],
+  });
+  const nothing = "0 objects to rewrite (0 B to copy)";
+  expect(await sweep("--dry-run")).toEqual({ code: 0, lines: ["1 object noted for deletion", nothing] });
+  expect(await runCli(["doctor", "--data-dir", folder])).toMatchObject({ code: 0 });
 });
 
 test("two nodes do not get the same objects", async () => {

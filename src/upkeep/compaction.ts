@@ -14,9 +14,9 @@ const MiB = 1024 * 1024;
 const tinyMin = 16;
 /** Objects handed out at a time, and bytes of the bodies in them. */
 const objectsMax = 256;
-const aliveBytesMax = 64 * MiB;
+const aliveBytesMax = 32 * MiB;
 /** Bodies written as one: as they lie in the store, and as they are in memory meanwhile. */
-const batchMax = { storedBytes: 4 * MiB, bytes: 16 * MiB, count: 5000 } as const;
+const batchMax = { storedBytes: 4 * MiB, bytes: 16 * MiB, count: 1000 } as const;
 /** A larger body is never whole in memory. */
 const wholeBytesMax = 16 * MiB;
 /** Bounds of the time for which no other node gets the same objects; twice handed out does no harm. */
@@ -158,7 +158,7 @@ class Compaction {
   /** Those whose rewriting frees bytes, or all when several become one. */
   async #worthIt(objects: readonly SparseObject[]): Promise<readonly SparseObject[]> {
     const outputs = [...batchesOf(objects.flatMap(({ bodies }) => bodies))].length;
-    if (objects.length >= tinyMin && outputs * 2 <= objects.length) return objects;
+    if (outputs * 2 <= objects.length) return objects;
     const worthIt: SparseObject[] = [];
     for (const sparse of objects) {
       const bytes = await this.stores.bodies.size(sparse.object);

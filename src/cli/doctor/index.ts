@@ -24,10 +24,10 @@ Opens the stores that the settings name, as the server would: flags, MTS_ variab
 must be stopped: the data folder lets in one at a time. No message is changed.
 
 Checked are, for each subject: that as many messages are there as its head and its sums say, from its first to its last
-sequence, that their times never decrease, that every body is there with its SHA-256 (those of delayed messages, too), and that its consumers stand where
-they can; and of the objects of the body store, that their messages and the bytes in use are counted right. Objects of the body store that belong to no message are counted, and named unless so
-many wait for their deletion or were written within the server's sweep_grace; they are no problem, the next sweep
-takes them away.
+sequence, that their times never decrease, that every body is there with its SHA-256 (those of delayed messages, too),
+and that its consumers stand where they can; and of the objects of the body store, that their messages and the bytes in
+use are counted right. Objects of the body store that belong to no message are counted, and named unless so many wait
+for their deletion or were written within the server's sweep_grace; they are no problem, the next sweep takes them away.
 
 Exits 1 and names what is wrong.`,
   operands: { min: 0, max: 0 },

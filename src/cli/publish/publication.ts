@@ -147,7 +147,7 @@ interface Uploaded {
   readonly bytes: number | undefined;
   readonly headers: Headers;
   readonly expectedLast: number | undefined;
-  chunks(): AsyncIterable<Uint8Array>;
+  readonly chunks: () => AsyncIterable<Uint8Array>;
 }
 
 /** Collects chunks until the body has ended or is too long. */

@@ -19,12 +19,12 @@ export const timingOptions: Readonly<Record<string, OptionSpec>> = {
   "deliver-at": {
     kind: "text",
     placeholder: "T",
-    meaning: "stored now, committed at this RFC 3339 time, or Unix milliseconds",
+    meaning: "stored now, committed at this time: RFC 3339, or Unix milliseconds",
   },
   wait: {
     kind: "text",
     placeholder: "HOW",
-    meaning: "acked or acked:N: wait until all (or N) recipients have acknowledged it, one message after the other",
+    meaning: "acked or acked:N: wait until all (or N) recipients have acknowledged it (one at a time)",
   },
   "wait-time": { kind: "text", placeholder: "TIME", meaning: "how long to wait for them; default 30s, at most 60s" },
 };

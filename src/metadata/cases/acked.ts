@@ -34,10 +34,12 @@ const ann = nameOf("ann");
 const bob = nameOf("bob");
 const cyd = nameOf("cyd");
 
-const acked = (
-  recipients: RetentionPolicy["recipients"],
-  policy: Partial<RetentionPolicy> = {},
-): RetentionPolicy => ({ ...keepEverything, retain: "acked", recipients, ...policy });
+const acked = (recipients: RetentionPolicy["recipients"], policy: Partial<RetentionPolicy> = {}): RetentionPolicy => ({
+  ...keepEverything,
+  retain: "acked",
+  recipients,
+  ...policy,
+});
 
 /** Sets the policy of `orders`. */
 const retain = async (store: MetadataStore, policy: RetentionPolicy): Promise<string> =>
@@ -286,7 +288,12 @@ const namedCases = ({ case: test }: Cases): void => {
     await join(store, [bob], { ...explicit, maxAckPending: 5 });
     for (let round = 0; round < 3; round++) await publish(store, orders, 8000);
     await pullAs(store, bob, 1);
-    for (let from = 2; from <= 24_000; from += 8000) await ackAs(store, bob, upTo(7999).map((n) => from + n - 1));
+    for (let from = 2; from <= 24_000; from += 8000)
+      await ackAs(
+        store,
+        bob,
+        upTo(7999).map((n) => from + n - 1),
+      );
     await ackAs(store, ann, 24_000);
     expect(await storedIn(store)).toEqual([1, 8001, 16_001]);
     expect(await amountOf(store)).toEqual([3, 30]);

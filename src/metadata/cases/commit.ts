@@ -40,6 +40,20 @@ export const commitCases = ({ case: test, timed }: Cases): void => {
     expect(sequencesOf(await store.range(orders, 1, everything))).toEqual(upTo(140));
   });
 
+  test("what a body takes in its object is kept beside its length", async (harness) => {
+    const { store } = harness;
+    const bodies = [{ length: 1000, storedLength: 90 }, { length: 1000 }, { length: 7, storedLength: 7 }];
+    await store.commit(bodies.map((body) => entryOf(orders, body)));
+    await harness.reopen();
+    const { envelopes } = await harness.store.range(orders, 1, everything);
+    expect(envelopes.map(({ body }) => [body.length, body.storedLength])).toEqual([
+      [1000, 90],
+      [1000, undefined],
+      [7, 7],
+    ]);
+    expect(await harness.store.subject(orders)).toMatchObject({ messages: 3, bytes: 2007 });
+  });
+
   test("sequences go on after reopening, and the epoch stays", async (harness) => {
     const { epoch } = harness.store;
     await publish(harness.store, orders, 3);

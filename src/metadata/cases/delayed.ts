@@ -174,6 +174,26 @@ const idCases = ({ timed }: Cases): void => {
 };
 
 const bodyCases = ({ timed, case: test }: Cases): void => {
+  test("those that wait can be listed with their bodies, page by page", async ({ store }) => {
+    const places = [
+      { object: "segment/1", offset: 0, length: 10 },
+      { object: "segment/2", offset: 7, length: 70, storedLength: 50 },
+      { object: "", offset: 0, length: 0 },
+    ];
+    const deliverAt = { inMs: 60_000 };
+    await store.commit([entryOf(orders), ...places.map((place) => entryOf(invoices, { ...place, deliverAt }))]);
+    const found: Awaited<ReturnType<NonNullable<typeof store.delayed>>>[number][] = [];
+    for (;;) {
+      const page = (await store.delayed?.(found.at(-1)?.scheduleId, 2)) ?? [];
+      expect(page.length).toBeLessThanOrEqual(2);
+      if (page.length === 0) break;
+      found.push(...page);
+    }
+    expect(found.map(({ subject }) => subject)).toEqual([invoices, invoices, invoices]);
+    expect(found.map(({ body }) => body)).toMatchObject(places);
+    expect(new Set(found.map(({ scheduleId }) => scheduleId)).size).toBe(3);
+  });
+
   test("an object that a delayed message points into is referred to", async ({ store }) => {
     await publishOne(store, entryOf(orders));
     await store.commit([entryOf(orders, { deliverAt: { inMs: 1000 } }), entryOf(orders, { object: "segment/2" })]);

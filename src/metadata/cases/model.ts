@@ -83,7 +83,10 @@ class Model {
   }
 
   get amount(): { readonly messages: number; readonly bytes: number } {
-    return { messages: this.stored.size, bytes: [...this.stored.values()].reduce((sum, { length }) => sum + length, 0) };
+    return {
+      messages: this.stored.size,
+      bytes: [...this.stored.values()].reduce((sum, { length }) => sum + length, 0),
+    };
   }
 
   settle(sequence: Sequence): boolean {
@@ -122,7 +125,9 @@ class Model {
   /** Deletes what is too old, or has outlived its time. */
   age(): number {
     const maxAgeMs = this.policy.maxAgeMs ?? Infinity;
-    return this.#delete((_, { timestampMs, expiresAtMs }) => Math.min(timestampMs + maxAgeMs, expiresAtMs) <= this.nowMs);
+    return this.#delete(
+      (_, { timestampMs, expiresAtMs }) => Math.min(timestampMs + maxAgeMs, expiresAtMs) <= this.nowMs,
+    );
   }
 
   /** Deletes what the recipients have acknowledged. */

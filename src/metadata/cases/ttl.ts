@@ -97,25 +97,28 @@ const shownCases = ({ case: test, timed }: Cases): void => {
     ]);
   });
 
-  timed("the beginning moves to the first that is left, and behind the last when none is", async ({ store }, advance) => {
-    await publishFor(store, orders, [3000, 1000, 2000, 5000, 4000]);
-    await advance(1000);
-    expect(await endsOf(store)).toEqual([1, 5]);
-    await advance(1000);
-    expect(await endsOf(store)).toEqual([1, 5]);
-    await advance(1000);
-    expect(await endsOf(store)).toEqual([4, 5]);
-    expect(await amountOf(store)).toEqual([2, 20]);
-    await advance(1000);
-    expect(await endsOf(store)).toEqual([4, 5]);
-    await advance(1000);
-    expect(await endsOf(store)).toEqual([6, 5]);
-    expect(await amountOf(store)).toEqual([0, 0]);
-    expect(await store.sequenceAt(orders, 0)).toBe(6);
-    expect((await publishFor(store, orders, [1000, 0])).map(sequenceOf)).toEqual([6, 7]);
-    await advance(1000);
-    expect(await endsOf(store)).toEqual([7, 7]);
-  });
+  timed(
+    "the beginning moves to the first that is left, and behind the last when none is",
+    async ({ store }, advance) => {
+      await publishFor(store, orders, [3000, 1000, 2000, 5000, 4000]);
+      await advance(1000);
+      expect(await endsOf(store)).toEqual([1, 5]);
+      await advance(1000);
+      expect(await endsOf(store)).toEqual([1, 5]);
+      await advance(1000);
+      expect(await endsOf(store)).toEqual([4, 5]);
+      expect(await amountOf(store)).toEqual([2, 20]);
+      await advance(1000);
+      expect(await endsOf(store)).toEqual([4, 5]);
+      await advance(1000);
+      expect(await endsOf(store)).toEqual([6, 5]);
+      expect(await amountOf(store)).toEqual([0, 0]);
+      expect(await store.sequenceAt(orders, 0)).toBe(6);
+      expect((await publishFor(store, orders, [1000, 0])).map(sequenceOf)).toEqual([6, 7]);
+      await advance(1000);
+      expect(await endsOf(store)).toEqual([7, 7]);
+    },
+  );
 
   timed("times are found between the messages that are left", async ({ store }, advance) => {
     const times: number[] = [];
@@ -210,8 +213,17 @@ const sweepCases = ({ timed }: Cases): void => {
   timed("very many at once, in the middle and at the beginning", async (harness, advance) => {
     const { store } = harness;
     // Every third stays; then a long piece of which none does.
-    for (let round = 0; round < 3; round++) await publishFor(store, orders, upTo(3000).map((n) => (n % 3 === 0 ? 0 : 1000)));
-    await publishFor(store, orders, upTo(6000).map(() => 1000));
+    for (let round = 0; round < 3; round++)
+      await publishFor(
+        store,
+        orders,
+        upTo(3000).map((n) => (n % 3 === 0 ? 0 : 1000)),
+      );
+    await publishFor(
+      store,
+      orders,
+      upTo(6000).map(() => 1000),
+    );
     await publish(store, orders, 1);
     await makeWorker(store, { ack: "explicit", maxAckPending: 10_000 });
     await pull(store, { limit: 2000 });

@@ -76,8 +76,14 @@ const bodiesOf = (tables: CompactTables, { id, name }: Candidate): readonly Body
   return [...bodies.values()].sort((a, b) => a.offset - b.offset || a.length - b.length);
 };
 
-const holdersOf = ({ objects, sparse }: CompactTables, objectId: number): readonly HolderRow[] =>
-  objects.spans(objectId).flatMap((span) => sparse.holders(objectId, span));
+/** The messages that point into an object, each once: what was moved into it may lie in ranges that overlap. */
+const holdersOf = ({ objects, sparse }: CompactTables, objectId: number): readonly HolderRow[] => {
+  const holders = new Map<string, HolderRow>();
+  for (const span of objects.spans(objectId)) {
+    for (const holder of sparse.holders(objectId, span)) holders.set(`${holder.subject_id} ${holder.sequence}`, holder);
+  }
+  return [...holders.values()];
+};
 
 const rangeOf = (offset: number, length: number): string => `${offset} ${length}`;
 

@@ -5,7 +5,7 @@
 import type { Statement } from "bun:sqlite";
 import type { Headers } from "../../core/message.ts";
 import type { Subject } from "../../core/subject.ts";
-import type { CommitEntry, MetadataStore } from "../contract.ts";
+import type { CommitEntry, DelayedMessage } from "../contract.ts";
 import type { Connection } from "./connection.ts";
 
 /** A delayed message that waits under a message id. */
@@ -122,7 +122,7 @@ export class DelayedTable {
   }
 
   /** What waits, by number, strictly after one. */
-  waiting(afterId: number, limit: number): Awaited<ReturnType<NonNullable<MetadataStore["delayed"]>>> {
+  waiting(afterId: number, limit: number): readonly DelayedMessage[] {
     return this.#waiting.all(afterId, limit).map((row) => {
       const { subject, body } = dueMessageOf(row).entry;
       return { scheduleId: String(row.id), subject, dueAtMs: row.due_at, body };

@@ -94,14 +94,12 @@ export class PageMeter {
   }
 }
 
-type InsertParams = [
-  ...[number, number, number, string | null, number, number, number, Uint8Array, number],
-  ...[number | null, number | null],
-];
+type InsertParams = [number, number, number, string | null, number, number, number, Uint8Array, number];
 
 /** Statements on messages and objects. */
 export class MessageTable {
   readonly #insert: Statement<unknown, InsertParams>;
+  readonly #insertRare: Statement<unknown, [...InsertParams, number | null, number | null]>;
   readonly #page: Statement<MessageRow, [number, number, number]>;
   readonly #find: Statement<MessageRow, [number, number, number]>;
   readonly #probe: Statement<{ readonly sequence: number; readonly timestamp: number }, [number, number]>;
@@ -113,9 +111,11 @@ export class MessageTable {
   readonly #nextExpiry: Statement<{ readonly expires_at: number }, [number, number]>;
 
   constructor(connection: Connection) {
-    this.#insert = connection.prepare(
-      `INSERT INTO messages (subject_id, sequence, timestamp, headers, object_id, body_offset, body_length, sha256,
-         body_bytes_through, stored_length, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    const columns =
+      "subject_id, sequence, timestamp, headers, object_id, body_offset, body_length, sha256, body_bytes_through";
+    this.#insert = connection.prepare(`INSERT INTO messages (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#insertRare = connection.prepare(
+      `INSERT INTO messages (${columns}, stored_length, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#page = connection.prepare(
       `SELECT ${messageColumns} FROM messages m LEFT JOIN objects o ON o.id = m.object_id
@@ -161,17 +161,24 @@ export class MessageTable {
     bodyBytesThrough: number,
   ): void {
     const { headers, body, ttlMs } = entry;
-    this.#insert.run(
+    const { offset, length, sha256, storedLength } = body;
+    const text = headersText(headers);
+    // Each parameter costs time, and most messages need none of these two.
+    if (ttlMs === undefined && storedLength === undefined) {
+      this.#insert.run(subjectId, sequence, timestampMs, text, objectId, offset, length, sha256, bodyBytesThrough);
+      return;
+    }
+    this.#insertRare.run(
       subjectId,
       sequence,
       timestampMs,
-      headersText(headers),
+      text,
       objectId,
-      body.offset,
-      body.length,
-      body.sha256,
+      offset,
+      length,
+      sha256,
       bodyBytesThrough,
-      body.storedLength ?? null,
+      storedLength ?? null,
       ttlMs === undefined ? null : timestampMs + ttlMs,
     );
   }

@@ -6,7 +6,7 @@
 import type { Head, Receipts, Sequence, SubjectDetails, SubjectSummary } from "../../core/message.ts";
 import type { FilterPolicy } from "../../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts";
-import type { EnvelopePage, MetadataStore, PageBounds, PulledPage } from "../contract.ts";
+import type { DelayedMessage, EnvelopePage, MetadataStore, PageBounds, PulledPage } from "../contract.ts";
 import { auditOf } from "./audit.ts";
 import type { Connection } from "./connection.ts";
 import { PageMeter } from "./messages.ts";
@@ -102,7 +102,7 @@ export class SqliteMetadata extends Writes implements MetadataStore {
     return this.connection.read(() => objects.map((object) => this.tables.objects.isReferenced(object)));
   }
 
-  async delayed(after: string | undefined, limit: number): ReturnType<NonNullable<MetadataStore["delayed"]>> {
+  async delayed(after: string | undefined, limit: number): Promise<readonly DelayedMessage[]> {
     return this.connection.read(() => this.tables.delayed.waiting(Number(after ?? 0), limit));
   }
 

@@ -250,8 +250,9 @@ export abstract class Writes {
         if (this.#unreleased.size > 0) await this.#releaseRest();
         return done.result;
       }
-      do await turn();
-      while (!this.#write("relaxed", () => isCut(nowMs)));
+      do {
+        await turn();
+      } while (!this.#write("relaxed", () => isCut(nowMs)));
     }
   }
 
@@ -289,10 +290,15 @@ export abstract class Writes {
     else this.#unreleased.add(subject);
   }
 
+  /** Goes on with what acknowledgements have completed. */
   async #releaseRest(): Promise<void> {
     for (const subject of this.#unreleased) {
-      do await turn();
-      while (this.#unreleased.has(subject) && this.#write("relaxed", () => (this.#release(subject), true)));
+      while (this.#unreleased.has(subject)) {
+        await turn();
+        this.#write("relaxed", () => {
+          this.#release(subject);
+        });
+      }
     }
   }
 

@@ -1,10 +1,11 @@
 /**
- * Requests and answers of the functions that hand out sparse objects and move bodies.
+ * Requests and answers of the functions that hand out sparse objects, move bodies, and list those of delayed messages.
  * @module
  */
 import { StreamError } from "../../core/errors.ts";
 import type { BodyRef } from "../../core/message.ts";
-import type { SparseObject, SparseRequest } from "../contract.ts";
+import type { Subject } from "../../core/subject.ts";
+import type { DelayedMessage, SparseObject, SparseRequest } from "../contract.ts";
 import { intOf, listOf, optionalOf, Places, textOf } from "./rows.ts";
 
 /** A request as `mts_take_sparse` takes it. */
@@ -29,21 +30,35 @@ export const sparseObjects = (answer: unknown): readonly SparseObject[] =>
     return { object: name, bodies: listOf(chunks).flatMap((chunk) => bodiesOf(name, listOf(chunk))) };
   });
 
-const bodiesOf = (object: string, items: readonly unknown[]): readonly BodyRef[] =>
-  Array.from({ length: items.length / itemsPerBody }, (_, index): BodyRef => {
-    const place = index * itemsPerBody;
-    const sha256 = items[place + 3];
-    if (!(sha256 instanceof Uint8Array)) throw new StreamError("internal", "The metadata store answered no SHA-256.");
-    const storedLength = optionalOf(items[place + 2]);
+/** The answer of `mts_delayed`: number, subject, time, object and the items of a body each. */
+export const delayedMessages = (answer: unknown): readonly DelayedMessage[] =>
+  listOf(answer).map((item) => {
+    const [id, subject, dueAtMs, object, ...body] = listOf(item);
     return {
-      object,
-      offset: intOf(items[place]),
-      length: intOf(items[place + 1]),
-      // A copy: the view would keep the whole answer in memory.
-      sha256: new Uint8Array(sha256),
-      ...(storedLength === undefined ? {} : { storedLength }),
+      scheduleId: String(intOf(id)),
+      subject: textOf(subject) as Subject,
+      dueAtMs: intOf(dueAtMs),
+      body: bodyOf(textOf(object), body),
     };
   });
+
+const bodiesOf = (object: string, items: readonly unknown[]): readonly BodyRef[] =>
+  Array.from({ length: items.length / itemsPerBody }, (_, index) =>
+    bodyOf(object, items.slice(index * itemsPerBody, (index + 1) * itemsPerBody)),
+  );
+
+const bodyOf = (object: string, [offset, length, stored, sha256]: readonly unknown[]): BodyRef => {
+  if (!(sha256 instanceof Uint8Array)) throw new StreamError("internal", "The metadata store answered no SHA-256.");
+  const storedLength = optionalOf(stored);
+  return {
+    object,
+    offset: intOf(offset),
+    length: intOf(length),
+    // A copy: the view would keep the whole answer in memory.
+    sha256: new Uint8Array(sha256),
+    ...(storedLength === undefined ? {} : { storedLength }),
+  };
+};
 
 /** Moves as `mts_move_bodies` takes them. */
 export const moveItems = (

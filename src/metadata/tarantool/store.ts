@@ -21,6 +21,7 @@ import type {
   ChangeFeed,
   CommitEntry,
   CommitOutcome,
+  DelayedMessage,
   EnvelopePage,
   MetadataStore,
   NackOutcome,
@@ -32,7 +33,7 @@ import type {
   SparseRequest,
 } from "../contract.ts";
 import type { Calls } from "./calls.ts";
-import { moveItems, sparseItems, sparseObjects } from "./compaction.ts";
+import { delayedMessages, moveItems, sparseItems, sparseObjects } from "./compaction.ts";
 import { unavailable } from "./errors.ts";
 import { TarantoolFeed } from "./feed.ts";
 import type { Link } from "./link.ts";
@@ -256,6 +257,10 @@ export class TarantoolMetadata implements MetadataStore {
   async moveBodies(moves: readonly { readonly from: BodyRef; readonly to: BodyRef }[], lingerMs = 0): Promise<number> {
     if (moves.length === 0) return 0;
     return intOf(await this.#calls.writePlain("mts_move_bodies", moveItems(moves, lingerMs)));
+  }
+
+  async delayed(after: string | undefined, limit: number): Promise<readonly DelayedMessage[]> {
+    return delayedMessages(await this.#calls.read("mts_delayed", [Number(after ?? 0), limit]));
   }
 
   async receipts(subject: Subject, sequence: Sequence): Promise<Receipts | null> {

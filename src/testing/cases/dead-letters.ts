@@ -59,7 +59,11 @@ export const defineDeadLetters = (context: CaseContext): void => {
       const [letter] = (await waiting).messages;
       expect(letter?.headers).toMatchObject({ "dead-letter-subject": subject, "dead-letter-deliveries": "1" });
       expect(letter?.headers).not.toHaveProperty("dead-letter-error");
-      expect(await context.admin().consumer(subject, "c")).toMatchObject({ ackedThrough: 1, pending: 0, ackPending: 0 });
+      expect(await context.admin().consumer(subject, "c")).toMatchObject({
+        ackedThrough: 1,
+        pending: 0,
+        ackPending: 0,
+      });
     });
 
     test("the letter outlives the message that it was", async () => {

@@ -51,6 +51,17 @@ export const defineDelivery = (context: CaseContext): void => {
       }
     });
 
+    test("an empty body is nowhere, and comes as it is", async () => {
+      const subject = uniqueSubject("pointer");
+      const client = context.client();
+      const live = await (await context.open()).follow(subject, { deliver: "pointer" });
+      await client.publish({ subject, body: "", headers: { "content-type": "text/plain" } });
+      for (const [message] of [(await client.read(subject, { deliver: "pointer" })).messages, await live.count(1)]) {
+        expect(message).toMatchObject({ sequence: 1, headers: { "content-type": "text/plain" } });
+        expect([message?.pointer, message?.body.length]).toEqual([undefined, 0]);
+      }
+    });
+
     test("a pointer outlives nothing: the message is acknowledged as ever", async () => {
       const subject = uniqueSubject("pointer");
       const client = context.client();

@@ -6,8 +6,8 @@
  */
 import { join } from "node:path";
 import { guard, release } from "../guardian.ts";
-import { WireMap } from "../wire.ts";
 import { Conditions } from "../live.ts";
+import { WireMap } from "../wire.ts";
 import {
   asFetched,
   asMessage,

@@ -42,21 +42,22 @@ const metadataOf = (fields: Readonly<Record<string, string>>): Metadata => {
 };
 
 /** A unary call, and its trailers. */
-const callWithTrailers = (method: Method, request: object, metadata: Metadata): Promise<[WireMap["fields"], Metadata]> =>
-  new Promise((resolve, reject) => {
-    let reply: WireMap["fields"] = {};
-    const call = client.makeUnaryRequest(
-      ...([method.path, method.requestSerialize, method.responseDeserialize, request, metadata] as const),
-      (error, answer) => {
-        if (error !== null) reject(error);
-        else reply = { ...answer };
-      },
-    );
-    // It follows the answer.
-    call.on("status", ({ code, metadata: trailers }) => {
-      if (code === status.OK) setImmediate(() => resolve([reply, trailers]));
-    });
-  });
+const callWithTrailers = async (
+  method: Method,
+  request: object,
+  metadata: Metadata,
+): Promise<readonly [reply: WireMap["fields"], trailers: Metadata]> => {
+  const reply = Promise.withResolvers<WireMap["fields"]>();
+  const trailers = Promise.withResolvers<Metadata>();
+  const { path, requestSerialize, responseDeserialize } = method;
+  client
+    .makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, (error, answer) => {
+      if (error !== null) reply.reject(error);
+      else reply.resolve({ ...answer });
+    })
+    .on("status", (ended) => trailers.resolve(ended.metadata));
+  return [await reply.promise, await trailers.promise];
+};
 
 describe.each([
   ["the original service", methodOf(ingress, "Publish")],
@@ -72,7 +73,7 @@ describe.each([
     { "deliver-at": String(Date.now() + hourMs) },
   ])("is committed later with %j", async (metadata) => {
     const subject = uniqueSubject("metadata");
-    const [reply, trailers] = await publish(subject, metadata as Record<string, string>);
+    const [reply, trailers] = await publish(subject, metadata);
     expect(reply["sequence"]).toBeUndefined();
     expect(trailers.get("scheduled-id")[0]).toBeString();
     expect(Number(trailers.get("deliver-at")[0])).toBeGreaterThan(Date.now());

@@ -42,7 +42,7 @@ const get = (server: TestServer, path: string, accept: string | null, more: read
 const defineNegotiation = (server: () => TestServer): void => {
   test.each(Object.entries(encoded))("%s goes out as it came in, or decoded", async (coding, body) => {
     const path = await store(server(), coding, body);
-    for (const accept of [null, coding, "*", `${coding}, identity;q=0.5`]) {
+    for (const accept of [coding, "*", `${coding}, identity;q=0.5`]) {
       const response = await get(server(), path, accept);
       expect([accept, response.status]).toEqual([accept, 200]);
       expect(response.headers.get("content-encoding")).toBe(coding.replace("x-", ""));
@@ -51,7 +51,7 @@ const defineNegotiation = (server: () => TestServer): void => {
       expect(response.headers.get("vary")).toBe("Accept-Encoding");
       expectBytes(response.body, body);
     }
-    for (const accept of ["", "identity", "lzma", "*;q=0", `${coding.replace(", ", ";q=0, ")};q=0`]) {
+    for (const accept of [null, "", "identity", "lzma", "*;q=0", `${coding.replace(", ", ";q=0, ")};q=0`]) {
       const response = await get(server(), path, accept);
       expect([accept, response.status, response.headers.get("content-encoding")]).toEqual([accept, 200, undefined]);
       expect(response.headers.get("content-type")).toBe("text/plain");

@@ -1,6 +1,6 @@
 /**
- * Pointers in place of bodies, in both directions: what an address gives and what it does not, and bodies that publishers
- * put by themselves.
+ * Pointers in place of bodies, in both directions: what an address gives and what it does not, and bodies that
+ * publishers put by themselves.
  * @module
  */
 import { describe, expect, test } from "bun:test";

@@ -7,8 +7,8 @@ import { textsOf } from "../expectations.ts";
 import { HttpClient } from "../http-client.ts";
 import { until } from "../policies.ts";
 import { startTestServer, type TestServer, uniqueSubject } from "../server.ts";
+import { WsClient } from "../ws-client.ts";
 import { useBackends } from "./use-cluster.ts";
-import { Watch } from "./watch.ts";
 
 setDefaultTimeout(30_000);
 
@@ -22,12 +22,14 @@ test("a message that one node put aside is pushed by the other, and once", async
   await using a = await start();
   await using b = await start();
   const subject = uniqueSubject("delayed");
-  await using watch = await Watch.open(b, `${subject}.*`);
+  const client = await WsClient.connect(b.wsUrl);
+  const subscription = await client.subscribe(`${subject}.*`);
   for (const text of ["one", "two"]) {
     expect((await post(a, `${subject}.x/messages`, text, { delay: "100ms" })).status).toBe(202);
   }
-  await watch.subscription.count(2);
-  expect(textsOf(watch.subscription.messages)).toEqual(["one", "two"]);
+  await subscription.count(2);
+  expect(textsOf(subscription.messages)).toEqual(["one", "two"]);
+  await client.close();
   const page = await new HttpClient(a.url).read(`${subject}.x`);
   expect(textsOf(page.messages)).toEqual(["one", "two"]);
 });

@@ -38,14 +38,17 @@ export const scheduledTrailers = ({ scheduleId, dueAtMs }: ScheduledReceipt): Tr
 export const writable = (messages: readonly Delivery[]): readonly Delivery[] =>
   messages.some(({ pointer }) => pointer !== undefined) ? messages.map(withPointerAsBody) : messages;
 
+const saidOfBody: ReadonlySet<string> = new Set(["content-type", "content-encoding"]);
+
 /** What the headers said of the body stands in the pointer then. */
 const withPointerAsBody = (message: Delivery): Delivery => {
   if (message.pointer === undefined) return message;
-  const { "content-type": type, "content-encoding": _, ...headers } = message.headers;
+  const type = message.headers["content-type"];
   const view = { ...pointerView(message.pointer), ...(type !== undefined && { content_type: type }) };
+  const headers = Object.entries(message.headers).filter(([name]) => !saidOfBody.has(name));
   return {
     ...message,
-    headers: { ...headers, "content-type": pointerMediaType },
+    headers: { ...Object.fromEntries(headers), "content-type": pointerMediaType },
     body: Buffer.from(JSON.stringify(view)),
     pointer: undefined,
   };

@@ -22,7 +22,7 @@ test.each([
 });
 
 test.each([
-  [null, true],
+  [null, false],
   ["", false],
   ["gzip", true],
   ["GZip", true],

@@ -44,10 +44,11 @@ const parseAccepted = (header: string): readonly Accepted[] =>
 
 /**
  * Whether a body with these codings goes out as it is: each of them is accepted, and none less than `identity` where
- * the client names that. Without `Accept-Encoding` any coding will do; an empty one takes none.
+ * the client names that. Who sends no `Accept-Encoding` may be sent any (RFC 9110, 12.5.3), and mostly cannot read one
+ * (curl, scripts): to such a client it goes out decoded.
  */
 export const takesCodings = (acceptEncoding: string | null, codings: readonly string[]): boolean => {
-  if (acceptEncoding === null) return true;
+  if (acceptEncoding === null) return false;
   const accepted = parseAccepted(acceptEncoding);
   const qualityOf = (name: string): number | undefined =>
     accepted.find((candidate) => candidate.name === name)?.quality;

@@ -1,6 +1,6 @@
 /**
- * The body of a single publish: its bytes, small ones in memory and large ones into the store as they come; or a pointer
- * to an upload in place of them.
+ * The body of a single publish: its bytes, small ones in memory and large ones into the store as they come; or a
+ * pointer to an upload in place of them.
  * @module
  */
 import { parsePublishedPointer } from "../../codec/pointer.ts";

@@ -10,7 +10,8 @@ import type { HttpCall } from "./route.ts";
 
 /**
  * The body as a map; without a body it is empty, and then its type does not matter.
- * @throws StreamError `unsupported_media_type`, `body_too_large`, `malformed_body`, `invalid_parameter`, `unknown_field`
+ * @throws StreamError `unsupported_media_type`, `body_too_large`, `malformed_body`, `invalid_parameter`,
+ *   `unknown_field`
  */
 export const readFields = async (
   { request, intake }: Pick<HttpCall, "request" | "intake">,

@@ -22,6 +22,15 @@ const filters = ["fuzz.a", "fuzz.*", "fuzz.>", "fuzz.*.d", "*.b", "fuzz.x.>"];
 const starts = [1, 2, "first", "new", "last", "10m", "1h", "2026-01-01T00:00:00Z", 9_007_199_254_740_991];
 const consumers = ["c1", "c2", "worker.é"];
 
+const times: readonly Fields[] = [
+  { delay_ms: 5 },
+  { deliver_at: 1_700_000_000_000 },
+  { deliver_at: "2026-01-01T00:00:00Z" },
+];
+const deliverForms = ["body", "decoded", "pointer"];
+/** Of an upload that nobody opened. */
+const claim = { length: 5, sha256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" };
+
 const pick = <T>(random: SeededRandom, values: readonly T[]): T => {
   const value = values[random.integer(0, values.length - 1)];
   if (value === undefined) throw new Error("nothing to pick from");
@@ -46,6 +55,8 @@ const draft = (random: SeededRandom, json: boolean): Fields => {
     ...(random.integer(0, 2) === 0 ? { headers: { a: "1", "content-type": "text/plain", é: "ü" } } : {}),
     ...(random.integer(0, 3) === 0 ? { message_id: `m${random.integer(0, 1000)}` } : {}),
     ...(random.integer(0, 5) === 0 ? { expected_last_sequence: random.integer(0, 100) } : {}),
+    ...(random.integer(0, 5) === 0 ? { ttl_ms: random.integer(1, 1000) } : {}),
+    ...(random.integer(0, 7) === 0 ? pick(random, times) : {}),
   };
 };
 
@@ -130,9 +141,17 @@ export const realRequest = (random: SeededRandom): Request => {
   const headers = { accept: pick(random, accept) };
   const json = { ...headers, "content-type": "application/json" };
   const sequence = random.integer(1, 300);
-  switch (random.integer(0, 13)) {
+  switch (random.integer(0, 19)) {
     case 0: {
-      const extra = { "x-meta-a": "1", "idempotency-key": `k${random.integer(0, 500)}`, "expected-last-sequence": "7" };
+      const extra = {
+        "x-meta-a": "1",
+        "idempotency-key": `k${random.integer(0, 500)}`,
+        "expected-last-sequence": "7",
+        "message-ttl": "1s",
+        delay: "5ms",
+        "deliver-at": "2026-01-01T00:00:00Z",
+        "content-encoding": "gzip, br",
+      };
       const [key, value] = pick(random, Object.entries(extra));
       return {
         method: "POST",
@@ -152,7 +171,9 @@ export const realRequest = (random: SeededRandom): Request => {
     }
     case 3: {
       const from = encodeURIComponent(String(pick(random, starts)));
-      return { method: "GET", path: `${messages}?from=${from}&limit=5&max_bytes=1000&wait_ms=0`, headers };
+      const deliver = pick(random, deliverForms);
+      const query = `from=${from}&limit=5&max_bytes=1000&wait_ms=0&deliver=${deliver}`;
+      return { method: "GET", path: `${messages}?${query}`, headers };
     }
     case 4:
       return { method: "GET", path: `${messages}/${sequence}`, headers: { ...headers, range: "bytes=1-5" } };
@@ -189,9 +210,41 @@ export const realRequest = (random: SeededRandom): Request => {
         method: "POST",
         path: `${named}/nack`,
         headers: json,
-        body: { sequences: [sequence], delay_ms: 5 },
+        body: { sequences: [sequence], delay_ms: 5, error: "é" },
         form: "json",
       };
+    case 13:
+      return { method: "POST", path: `${messages}?wait=acked&wait_ms=5`, headers, body: body(random), form: "bytes" };
+    case 14:
+      return {
+        method: "GET",
+        path: `${messages}/${sequence}${pick(random, ["/receipts", "?deliver=pointer", "?deliver=decoded"])}`,
+        headers: { ...headers, "accept-encoding": pick(random, ["identity", "gzip;q=0", "br, *;q=0.1"]) },
+      };
+    case 15:
+      return {
+        method: "POST",
+        path: pick(random, [`/v1/subjects/${subject}/uploads`, `/v1/subjects/${subject}/uploads/complete`]),
+        headers: json,
+        body: random.integer(0, 1) === 0 ? { ...claim, parts: true } : { ...claim, key: "u/a/b" },
+        form: "json",
+      };
+    case 16:
+      return {
+        method: "POST",
+        path: messages,
+        headers: { ...headers, "content-type": "application/vnd.s3-pointer+json" },
+        body: { format: "s3-pointer-v1", key: "u/a/b", ...claim, content_type: "text/plain" },
+        form: "json",
+      };
+    case 17: {
+      const config = { ack: "explicit", ack_wait_ms: 100, max_deliver: 1, dead_letter: "fuzz.dead" };
+      return random.integer(0, 1) === 0
+        ? { method: "PUT", path: named, headers: json, body: config, form: "json" }
+        : { method: "POST", path: `${named}/redrive`, headers: json, body: { limit: 10, rate: 1e6 }, form: "json" };
+    }
+    case 18:
+      return { method: pick(random, ["GET", "PUT"]), path: "/v1/bodies/WyJyZWFkIl0.AAAA", headers, body: body(random) };
     default:
       return {
         method: pick(random, ["GET", "HEAD", "OPTIONS", "PATCH"]),

@@ -59,9 +59,9 @@ export const publishOperation: Operation = {
   description:
     "The body of the request is the body of the message, byte for byte. Content-Type becomes the header " +
     "`content-type`, Content-Encoding the header `content-encoding`; every `X-Meta-NAME` (UTF-8) becomes the header " +
-    "`name`. X-Meta-Content-Type and X-Meta-Content-Encoding are refused. `Delay` and `Deliver-At` exclude each other, " +
-    "Expected-Last-Sequence and `wait`. With Content-Type `application/vnd.s3-pointer+json` the body is the pointer to " +
-    "an upload of this subject, whose bytes become the body.",
+    "`name`. X-Meta-Content-Type and X-Meta-Content-Encoding are refused. `Delay` and `Deliver-At` exclude each " +
+    "other, Expected-Last-Sequence and `wait`. With Content-Type `application/vnd.s3-pointer+json` the body is the " +
+    "pointer to an upload of this subject, whose bytes become the body.",
   parameters: [
     subjectInPath,
     inHeader(
@@ -102,7 +102,8 @@ export const publishOperation: Operation = {
   requestBody: {
     required: false,
     description:
-      "Any bytes under any content type: the first two stand for all, nothing is read into them. No body is an empty message.",
+      "Any bytes under any content type: the first two stand for all, nothing is read into them. No body is an " +
+      "empty message.",
     content: {
       "text/plain": { schema: { type: "string" }, example: "hello" },
       "application/octet-stream": { schema: { type: "string", format: "binary" } },

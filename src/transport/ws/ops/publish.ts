@@ -81,9 +81,7 @@ const answerAcknowledged = async (
   waiting: Waiting,
 ): Promise<void> => {
   try {
-    const view = await connection.waiting((signal) =>
-      acknowledgements(connection.broker, receipt, waiting, signal),
-    );
+    const view = await connection.waiting((signal) => acknowledgements(connection.broker, receipt, waiting, signal));
     connection.reply("published", id, { ...receiptView(receipt), ...view });
   } catch (error) {
     connection.fail(id, error);

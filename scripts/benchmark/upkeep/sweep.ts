@@ -1,0 +1,145 @@
+/**
+ * A million messages that expire at the same moment, beside a publisher that goes on.
+ * @module
+ */
+import { parseSubject } from "../../../src/core/subject.ts";
+import { metric, putPolicy } from "../../../src/testing/policies.ts";
+import { cpuUsOf } from "../../load-test/cpu.ts";
+import type { Bench, Readings, Scenario } from "../scenario.ts";
+import { fill } from "./fill.ts";
+import { PacedPublisher, paceReading } from "./paced.ts";
+import { UpkeepRig } from "./rig.ts";
+import { paceOf, promptFlags, scaled, type UpkeepOptions, waitFor, whiles } from "./scenarios.ts";
+
+const subjects = Array.from({ length: 10 }, (_, index) => parseSubject(`sweep.${index}`));
+const bodyBytes = 1024;
+const batch = 1000;
+/** With times to live, one in so many lives on, in the middle of the others. */
+const livingEvery = 11;
+
+/** By the policy of the subjects, or by a time to live of each message. */
+type By = "age" | "ttl";
+
+/** When all of them expire, and how many those are. */
+interface Filled {
+  readonly expiring: number;
+  readonly living: number;
+  readonly objects: ReadonlySet<string>;
+  /** Unix milliseconds; undefined when it is the policy that is put. */
+  readonly expiresAtMs: number | undefined;
+}
+
+const fillAll = (rig: UpkeepRig, by: By, bench: Bench, { kind, show }: UpkeepOptions): Promise<Filled> =>
+  rig.withStores(async (stores) => {
+    const expiring = scaled(bench, 1_000_000);
+    const living = by === "age" ? 0 : expiring / (livingEvery - 1);
+    const messages = expiring + living;
+    const plan = { batch, lanes: kind === "embedded" ? 1 : 4, subjects, bodyBytes };
+    const onProgress = (done: number): void => show(`filling: ${done} of ${messages}`);
+    if (by === "age") {
+      const objects = await fill(stores, { ...plan, messages, onProgress });
+      return { expiring, living, objects, expiresAtMs: undefined };
+    }
+    // How long it takes has to be known, for all of them end together.
+    const sample = messages / 50;
+    const startedMs = performance.now();
+    await fill(stores, { ...plan, subjects: [parseSubject("sample")], messages: sample });
+    const neededMs = ((performance.now() - startedMs) / sample) * messages * 1.4;
+    const { warmupMs, beforeMs } = whiles(bench);
+    const expiresAtMs = Date.now() + Math.round(neededMs + warmupMs + beforeMs + 5000);
+    const ttlMs = (index: number): number | undefined =>
+      index % livingEvery === 0 ? undefined : expiresAtMs - Date.now();
+    const objects = await fill(stores, { ...plan, messages, ttlMs, onProgress });
+    return { expiring, living: living + sample, objects, expiresAtMs };
+  });
+
+/** What is to be reached, in seconds, and how much slower other publishes may be. */
+const target = { embedded: 20, remote: 60, p99: 1.3 } as const;
+
+/** Sweeps of expired messages. */
+export const sweepScenario = (by: By, options: UpkeepOptions): Scenario => {
+  const { kind, show } = options;
+  const name = `${kind}-sweep-${by}`;
+  const what = by === "age" ? "by max_age" : "by times to live, one in 11 lives on";
+  return {
+    name,
+    rows: [
+      {
+        id: name,
+        title: `${kind}: 1,000,000 expired messages of 1 KB ${what}, until rows and objects are gone`,
+        unit: "s",
+        target: { atMost: target[kind] },
+      },
+      {
+        id: `${name}-p99`,
+        title: `${kind}: p99 of a publisher at ${paceOf(kind)}/s during that, by p99 before`,
+        unit: "x",
+        target: { atMost: target.p99 },
+      },
+    ],
+    async measure(bench): Promise<Readings> {
+      await using rig = await UpkeepRig.start(kind, bench.folder);
+      const fillMs = performance.now();
+      const filled = await fillAll(rig, by, bench, options);
+      const filledMs = performance.now() - fillMs;
+      const { warmupMs, beforeMs } = whiles(bench);
+      const server = await rig.startServer([...promptFlags]);
+      try {
+        const publisher = await PacedPublisher.start(server.url, paceOf(kind), bodyBytes);
+        // From now on as during the sweep, as looking costs the server something, too.
+        const expired = (): Promise<number> => metric(server.url, "mts_expired_messages_total");
+        const pause = (ms: number): Promise<void> => {
+          const endsMs = performance.now() + ms;
+          return waitFor("the time", async () => (await expired()) > 0 || performance.now() >= endsMs);
+        };
+        show("publishing without a sweep");
+        await pause(warmupMs);
+        const fromMs = performance.now();
+        await pause(filled.expiresAtMs === undefined ? beforeMs : filled.expiresAtMs - Date.now());
+        if (performance.now() - fromMs < beforeMs / 2) throw new Error("filling took too long");
+        const startMs = performance.now() + Math.min(0, (filled.expiresAtMs ?? Infinity) - Date.now());
+        if (by === "age") await putPolicy(server.url, "sweep.>", { max_age: "1ms" });
+        const cpuUs = cpuUsOf(server.pid) ?? NaN;
+        await waitFor("the rows", async () => {
+          const done = await expired();
+          show(`sweeping: ${done} of ${filled.expiring}`);
+          return done >= filled.expiring;
+        });
+        const rowsMs = performance.now() - startMs;
+        await waitFor("the objects", async () => {
+          const left = (await rig.objects()).intersection(filled.objects).size;
+          show(`sweeping: ${left} of ${filled.objects.size} objects are left`);
+          return left === 0;
+        });
+        const endMs = performance.now();
+        const usedUs = (cpuUsOf(server.pid) ?? NaN) - cpuUs;
+        const failures = await metric(server.url, "mts_sweep_failures_total");
+        await publisher.stop();
+        const before = publisher.between(fromMs, startMs);
+        const during = publisher.between(startMs, endMs);
+        await server.stop();
+        show("reading everything that is left");
+        const { messages } = await rig.doctor();
+        const published = publisher.published;
+        if (messages !== filled.living + published) {
+          throw new Error(`${messages} messages are left of ${filled.living} and ${published}`);
+        }
+        return {
+          [name]: {
+            value: (endMs - startMs) / 1000,
+            details: {
+              rows_s: rowsMs / 1000,
+              objects: filled.objects.size,
+              server_cpu_s: usedUs / 1e6,
+              sweep_failures: failures,
+              fill_s: filledMs / 1000,
+            },
+          },
+          [`${name}-p99`]: paceReading(before, during),
+        };
+      } finally {
+        await server.close();
+      }
+    },
+  };
+};

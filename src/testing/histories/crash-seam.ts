@@ -1,0 +1,82 @@
+/**
+ * Deaths of a server inside one process: between its rules and its stores lies a seam that, after so many calls, lets
+ * nothing through any more and answers nothing. What the stores were told is done; what was to come never comes. That
+ * is what `kill -9` leaves, as far as the stores can see between two calls.
+ * @module
+ */
+
+/** One life of a server. */
+export class Life {
+  readonly #died = Promise.withResolvers<undefined>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #left = Number.POSITIVE_INFINITY;
+  #isDead = false;
+
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
+  /** Resolves when it is dead. */
+  get died(): Promise<undefined> {
+    return this.#died.promise;
+  }
+
+  /** It ends at the boundary of a call: 1 is the beginning of the next one, 2 its end or the beginning of another. */
+  endAfter(boundaries: number): void {
+    this.#left = boundaries;
+  }
+
+  end(): void {
+    this.#isDead = true;
+    this.#died.resolve(undefined);
+  }
+
+  /** Resolves when the stores have finished what they were told. */
+  async quiet(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+  }
+
+  /** The store behind the seam. Methods that answer at once, and properties, pass. */
+  seam<T extends object>(store: T, calls: readonly (keyof T)[], streams: readonly (keyof T)[] = []): T {
+    const isCall = new Set<PropertyKey>(calls);
+    const isStream = new Set<PropertyKey>(streams);
+    return new Proxy(store, {
+      get: (_, name) => {
+        const value: unknown = Reflect.get(store, name, store);
+        if (typeof value !== "function") return value;
+        const method = value.bind(store) as (...words: readonly unknown[]) => unknown;
+        if (isCall.has(name)) return (...words: readonly unknown[]) => this.#call(async () => method(...words));
+        if (isStream.has(name)) {
+          return (...words: readonly unknown[]) => this.#stream(method(...words) as AsyncIterable<unknown>);
+        }
+        return method;
+      },
+    });
+  }
+
+  async #call(work: () => Promise<unknown>): Promise<unknown> {
+    await this.#boundary();
+    const working = work();
+    this.#underWay.add(working);
+    try {
+      return await working;
+    } finally {
+      this.#underWay.delete(working);
+      await this.#boundary();
+    }
+  }
+
+  async *#stream(source: AsyncIterable<unknown>): AsyncGenerator {
+    for await (const each of source) {
+      if (this.#isDead) await never();
+      yield each;
+    }
+  }
+
+  async #boundary(): Promise<void> {
+    if (!this.#isDead && --this.#left <= 0) this.end();
+    if (this.#isDead) await never();
+  }
+}
+
+const never = (): Promise<never> => new Promise(() => undefined);

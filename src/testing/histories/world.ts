@@ -1,0 +1,85 @@
+/**
+ * What a history is played on: something that keeps the promises of the stream, however it is reached and however often
+ * it dies meanwhile. Every verb is tried again after a death until it is answered, which is safe because messages have
+ * ids and everything else may be said twice.
+ * @module
+ */
+import type { RetentionPolicy } from "../../core/policy.ts";
+
+/** A message to publish. */
+export interface WorldDraft {
+  readonly subject: string;
+  /** Travels as the header `number`, and as the message id. */
+  readonly number: number;
+  readonly body: Uint8Array;
+  readonly ttlMs?: number | undefined;
+  readonly delayMs?: number | undefined;
+  /** The body is put by the publisher itself, who publishes a pointer to it. */
+  readonly byPointer?: boolean | undefined;
+}
+
+/** What came of it. */
+export type WorldOutcome =
+  | { readonly kind: "committed"; readonly sequence: number; readonly timestampMs: number }
+  | { readonly kind: "scheduled"; readonly dueAtMs: number }
+  | { readonly kind: "refused"; readonly code: string };
+
+/** A message as it was served. */
+export interface WorldMessage {
+  readonly sequence: number;
+  readonly timestampMs: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** All that is stored of one subject. */
+export interface WorldSubject {
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly messages: readonly WorldMessage[];
+}
+
+/** Consumers of every subject: `explicit` unless their name is `all`. */
+export interface WorldConsumer {
+  readonly subject: string;
+  readonly name: string;
+  /** Gives up at the first nack, to this subject. */
+  readonly deadLetter?: string | undefined;
+}
+
+/** See the module. A damaged or missing body rejects. */
+export interface World extends AsyncDisposable {
+  /** Whether time stands still unless `advance` moves it; else it runs, and what takes time is waited for. */
+  readonly isTimed: boolean;
+  /** Unix milliseconds, when time stands still. */
+  nowMs(): number;
+  advance(ms: number): Promise<void>;
+
+  addConsumer(consumer: WorldConsumer): Promise<void>;
+  publish(drafts: readonly WorldDraft[]): Promise<readonly WorldOutcome[]>;
+  read(subject: string): Promise<WorldSubject>;
+  /** The body of one message by the address of its pointer; undefined when it is gone. */
+  follow(subject: string, sequence: number): Promise<Uint8Array | undefined>;
+  fetch(subject: string, consumer: string, limit: number): Promise<readonly WorldMessage[]>;
+  ack(subject: string, consumer: string, sequences: readonly number[] | number): Promise<void>;
+  nack(subject: string, consumer: string, sequences: readonly number[]): Promise<void>;
+  purge(subject: string, through: number): Promise<void>;
+  /** Null takes it away. */
+  putPolicy(subject: string, policy: RetentionPolicy | null): Promise<void>;
+  /** Everything of upkeep once; nothing where the world sweeps by itself. */
+  sweep(): Promise<void>;
+  /** An upload that is put, or not even that, and never published. */
+  leaveUpload(subject: string, body: Uint8Array | undefined): Promise<void>;
+  /** Dies within the next verbs, after so many steps of its own. */
+  crashSoon(steps: number): void;
+  /** A clean stop and a new start. */
+  restart(): Promise<void>;
+  /** How often it died. */
+  readonly deaths: number;
+
+  /**
+   * Looks at everything while nothing else happens: the doctor's view of the stores, and objects that nothing points into
+   * and that are there longer than they may. Answers what is wrong, a sentence each.
+   */
+  inspect(): Promise<readonly string[]>;
+}
