@@ -6,13 +6,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { loadConfig } from "../../src/config.ts";
-import { openStores } from "../../src/stores.ts";
+import { closeBooks, withStoresOf } from "../../src/testing/books.ts";
 import { runCli } from "../../src/testing/cli.ts";
 import { guard, release } from "../../src/testing/guardian.ts";
 import { Backends } from "../../src/testing/nodes/cluster.ts";
-import { CompactionMemory } from "../../src/upkeep/compaction.ts";
-import { runPass } from "../../src/upkeep/pass.ts";
-import { RemovedObjects } from "../../src/upkeep/removed.ts";
 import type { Place } from "./options.ts";
 
 /** Objects of a body store. */
@@ -42,9 +39,6 @@ export interface Stage extends AsyncDisposable {
 const settings = { MTS_SWEEP_INTERVAL: "100ms", MTS_SWEEP_GRACE: "500ms" } as const;
 /** Longer than the server's own limit for a clean stop. */
 const stopMsMax = 15_000;
-/** An object that the server was about to delete is handed out again when its lease is over. */
-const booksMsMax = 30_000;
-const againMs = 100;
 const main = join(import.meta.dir, "..", "..", "src", "main.ts");
 
 /** Opens what the options name. */
@@ -131,22 +125,8 @@ export class OwnStage implements AsyncDisposable {
    * into it may still be on its way; when it has stopped, none is. Answers how many notes are left.
    */
   async closeBooks(): Promise<number> {
-    const stores = await openStores(this.#config());
-    try {
-      const untilMs = performance.now() + booksMsMax;
-      for (;;) {
-        await runPass(stores, {
-          ...{ graceMs: 0, orphans: true, clock: Date.now, rest: () => Promise.resolve() },
-          removed: new RemovedObjects(0, () => performance.now()),
-          compaction: { aliveShareMax: 0, tinyBytes: 0, pointerLifetimeMs: 0, memory: new CompactionMemory() },
-        });
-        const dead = await stores.metadata.countDead();
-        if (dead === 0 || performance.now() > untilMs) return dead;
-        await Bun.sleep(againMs);
-      }
-    } finally {
-      await Promise.allSettled([stores.metadata.close(), stores.bodies.close()]);
-    }
+    const { dead } = await withStoresOf(this.#config(), closeBooks);
+    return dead;
   }
 
   /** Ends the server at once when it still runs. */

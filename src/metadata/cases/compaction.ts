@@ -266,6 +266,23 @@ const moveCases = ({ case: test, timed }: Cases): void => {
     expect(envelopes.flatMap(({ body }) => (body.object === "segment/10" ? [body.offset] : []))).toEqual([0, 10, 20]);
   });
 
+  test("a message between those that were moved into its object counts once", async ({ store }) => {
+    const places = [
+      ["segment/1", 1],
+      ["segment/9", 2],
+      ["segment/1", 3],
+    ] as const;
+    for (const [object, n] of places) await publishOne(store, messageOf(orders, object, n));
+    expect(await store.moveBodies([1, 3].map((n) => moveOf("segment/1", n, "segment/9", n)))).toBe(2);
+    for (const n of [2, 1]) expect(await store.moveBodies([moveOf("segment/9", n, "segment/10", n)])).toBe(1);
+    expect(await store.referenced(["segment/9"])).toEqual([true]);
+    expect(await deadOf(store)).toEqual(["segment/1"]);
+    expect(await store.moveBodies([moveOf("segment/9", 3, "segment/10", 3)])).toBe(1);
+    expect(await store.referenced(["segment/9", "segment/10"])).toEqual([false, true]);
+    await purge(store, orders, 3);
+    expect(await store.referenced(["segment/10"])).toEqual([false]);
+  });
+
   test("every message of a body is moved, a dead letter too", async ({ store }) => {
     const letters = subjectOf("dead.orders");
     await fill(store, orders, "segment/1", 1);

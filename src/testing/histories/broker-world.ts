@@ -26,6 +26,8 @@ import type { World, WorldConsumer, WorldDraft, WorldMessage, WorldOutcome, Worl
 export interface StorePlace extends AsyncDisposable {
   /** Opens them; the metadata store takes its time from the clock. */
   open(clock: ManualClock): Promise<{ readonly metadata: MetadataStore; readonly bodies: BodyStore }>;
+  /** What the clock says at first, Unix milliseconds. */
+  readonly startMs: number;
   /** Moves the clock of a metadata store that has its own. */
   advance?(ms: number): Promise<void>;
   /** Resolves when what a store does behind its answers is done. */
@@ -91,7 +93,7 @@ export class BrokerWorld implements World {
 
   static async start(place: StorePlace, compress: boolean): Promise<BrokerWorld> {
     const writtenAtMs = new Map<string, number>();
-    const running = await live(place, compress, new ManualClock(Date.now()), writtenAtMs);
+    const running = await live(place, compress, new ManualClock(place.startMs), writtenAtMs);
     return new BrokerWorld(place, compress, running, writtenAtMs);
   }
 

@@ -29,6 +29,8 @@ export const makeEmbeddedPlace = async (): Promise<StorePlace> => {
   const folder = await mkdtemp(join(existsSync(memoryFolder) ? memoryFolder : tmpdir(), "mts-histories-"));
   const opened = new WeakMap<object, SqliteMetadata>();
   return {
+    // Files say by the machine's clock when they were written.
+    startMs: Date.now(),
     async open(clock) {
       const nowMs = (): number => clock.nowMs;
       const metadata = await openSqliteMetadata({ path: join(folder, "metadata.db"), clock: nowMs, dedupeWindowMs });

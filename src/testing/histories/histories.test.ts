@@ -1,0 +1,67 @@
+/**
+ * A few short histories over both pairs of stores; `bun scripts/histories.ts` plays as many and as long ones as one likes.
+ */
+import { describe, expect, test } from "bun:test";
+import { makeFolder } from "../faults/folder.ts";
+import { Backends } from "../nodes/cluster.ts";
+import { BrokerWorld } from "./broker-world.ts";
+import { makeEmbeddedPlace } from "./embedded-place.ts";
+import { playHistory } from "./play.ts";
+import { ProcessWorld } from "./process-world.ts";
+import { RemotePlaces } from "./remote-place.ts";
+
+const caseMsMax = 120_000;
+/** Seeds that found something once. */
+const seeds = [39, 82, 96] as const;
+
+describe("with a clock that is moved", () => {
+  test.each([1, 2, 3, 4, 5, 6, ...seeds])(
+    "over SQLite and files, seed %d",
+    async (seed) => {
+      await using world = await BrokerWorld.start(await makeEmbeddedPlace(), seed % 2 === 0);
+      const { published } = await playHistory(world, { seed, steps: 80, crashes: true });
+      expect(published).toBeGreaterThan(0);
+    },
+    caseMsMax,
+  );
+
+  test(
+    "over Tarantool and MinIO",
+    async () => {
+      await using places = await RemotePlaces.start();
+      for (const seed of [1, 2]) {
+        await using world = await BrokerWorld.start(await places.make(), seed % 2 === 0);
+        const { published } = await playHistory(world, { seed, steps: 50, crashes: true });
+        expect(published).toBeGreaterThan(0);
+      }
+    },
+    caseMsMax,
+  );
+});
+
+describe("with servers that are killed", () => {
+  test(
+    "over SQLite and files",
+    async () => {
+      await using folder = await makeFolder();
+      const options = { seed: 1, dataDir: folder.path, env: { MTS_COMPRESS: "zstd" }, crashes: true };
+      await using world = await ProcessWorld.start(options);
+      const { deaths } = await playHistory(world, { seed: 1, steps: 50, crashes: true });
+      expect(deaths).toBeGreaterThan(0);
+    },
+    caseMsMax,
+  );
+
+  test(
+    "over Tarantool and MinIO",
+    async () => {
+      await using backends = await Backends.start();
+      await using folder = await makeFolder();
+      const options = { seed: 2, dataDir: folder.path, env: backends.env(), crashes: true };
+      await using world = await ProcessWorld.start(options);
+      const { deaths } = await playHistory(world, { seed: 2, steps: 50, crashes: true });
+      expect(deaths).toBeGreaterThan(0);
+    },
+    caseMsMax,
+  );
+});
