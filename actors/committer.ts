@@ -231,6 +231,8 @@ export class Committer {
   async #commitReady(): Promise<void> {
     if (this.#committing) return;
     this.#committing = true;
+    // Writes that share a flush end together, one microtask after the other: all of them are one transaction.
+    await Promise.resolve();
     try {
       while (this.#writing[0]?.result !== undefined) {
         const ready: Written[] = [];

@@ -2,12 +2,13 @@
  * Measures a node over real Tarantool (`wal_mode=fsync`) and MinIO: generator, node, Tarantool and MinIO all on this
  * machine. `bun scripts/benchmark-remote.ts [--rounds N] [--seconds N] [--only TEXT]` prints one Markdown table of the
  * cases with the text in their name, and to standard error how busy each server was. 1 MiB bodies are set against bare
- * PUTs of the same size and concurrency in the same run: as the driver sends them, and with the signed SHA-256 that any
- * S3 client sends over plain HTTP.
+ * PUTs of the same size and concurrency in the same run: as the driver sends them, with the signed SHA-256 that any S3
+ * client sends over plain HTTP, and by `putObject` of the `minio` package, as a program of anybody's would.
  * @module
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { Client } from "minio";
 import { type ChecksumChoice, openS3Bodies } from "../src/bodies/s3/index.ts";
 import { type Cluster, startCluster } from "../src/testing/nodes/cluster.ts";
 import { delivered, type LoadOptions, latencyMs, published, runLoad } from "./benchmark/load.ts";
@@ -20,6 +21,7 @@ const largeWindow = 16;
 const largeCase = `1 MiB bodies, window ${largeWindow}, 16 subjects: MB/s`;
 const bareCase = `bare PUTs of 1 MiB, ${largeWindow} at once: MB/s`;
 const signedCase = `bare PUTs of 1 MiB with signed SHA-256, ${largeWindow} at once: MB/s`;
+const clientCase = `bare PUTs of 1 MiB by the minio package, ${largeWindow} at once: MB/s`;
 
 interface Case {
   readonly name: string;
@@ -45,28 +47,50 @@ const megabytes =
   async (cluster: Cluster, seconds: number): Promise<number> =>
     ((await rate({ size: `${sizeBytes}B`, ...options })(cluster, seconds)) * sizeBytes) / 1e6;
 
-/** Objects of 1 MiB written by the driver itself, nothing around them. */
+/** A body that does not compress to nothing. */
+const bareBody = (): Buffer => {
+  const random = crypto.getRandomValues(new Uint8Array(65_536));
+  return Buffer.concat(Array.from({ length: MiB / random.length }, () => random));
+};
+
+/** Megabytes a second of `put`, which writes one object of 1 MiB, with as many under way as in the case of large bodies. */
+const putRate = async (seconds: number, put: () => Promise<unknown>): Promise<number> => {
+  const startedAt = performance.now();
+  const endsAt = startedAt + seconds * 1000;
+  let written = 0;
+  const lane = async (): Promise<void> => {
+    while (performance.now() < endsAt) {
+      await put();
+      written += MiB;
+    }
+  };
+  await Promise.all(Array.from({ length: largeWindow }, lane));
+  return written / 1e6 / ((performance.now() - startedAt) / 1000);
+};
+
+/** Objects written by the driver itself, nothing around them. */
 const barePuts =
   (checksum: ChecksumChoice) =>
   async (cluster: Cluster, seconds: number): Promise<number> => {
     const place = { bucket: "bare-puts", addressing: "path", prefix: "" } as const;
     const store = await openS3Bodies({ ...cluster.minio.endpoint, ...place, checksum });
-    const body = crypto.getRandomValues(new Uint8Array(65_536));
-    const bodies = [new Uint8Array(Buffer.concat(Array.from({ length: MiB / body.length }, () => body)))];
-    const endsAt = performance.now() + seconds * 1000;
-    let written = 0;
-    const lane = async (): Promise<void> => {
-      while (performance.now() < endsAt) {
-        await store.writeSegment(bodies);
-        written += MiB;
-      }
-    };
-    const startedAt = performance.now();
-    await Promise.all(Array.from({ length: largeWindow }, lane));
-    const elapsedMs = performance.now() - startedAt;
-    await store.close();
-    return written / 1e6 / (elapsedMs / 1000);
+    const bodies = [new Uint8Array(bareBody())];
+    try {
+      return await putRate(seconds, () => store.writeSegment(bodies));
+    } finally {
+      await store.close();
+    }
   };
+
+/** Objects written by the client that the project is built on, with its own defaults. */
+const clientPuts = async (cluster: Cluster, seconds: number): Promise<number> => {
+  const { host, port, tls, accessKey, secretKey, region } = cluster.minio.endpoint;
+  const client = new Client({ endPoint: host, port, useSSL: tls, accessKey, secretKey, region });
+  const bucket = "client-puts";
+  if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket);
+  const body = bareBody();
+  return putRate(seconds, () => client.putObject(bucket, crypto.randomUUID(), body, body.length));
+};
 
 const cases: readonly Case[] = [
   {
@@ -93,6 +117,7 @@ const cases: readonly Case[] = [
   },
   { name: bareCase, target: "", measure: barePuts("auto") },
   { name: signedCase, target: "", measure: barePuts("sha256") },
+  { name: clientCase, target: "", measure: clientPuts },
   {
     name: "a lone publisher, 1 KB: p50 ms",
     target: "≤ 3",
@@ -122,14 +147,32 @@ const withCores = async (cluster: Cluster, measure: () => Promise<number>): Prom
   return [figure, cores.join(", ")];
 };
 
+const helpText = `Usage: bun scripts/benchmark-remote.ts [options]
+
+Measures a node over Tarantool and MinIO, all started here for the run, and prints a Markdown table.
+
+  --rounds N   how often each case is measured (default 3)
+  --seconds N  how long each time (default 5)
+  --only TEXT  only the cases with this text in their name
+  --help       this text
+
+Cases:
+${cases.map(({ name }) => `  ${name}`).join("\n")}
+`;
+
 const main = async (): Promise<void> => {
   const { values } = parseArgs({
     options: {
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "5" },
       only: { type: "string", default: "" },
+      help: { type: "boolean", default: false },
     },
   });
+  if (values.help) {
+    process.stdout.write(helpText);
+    return;
+  }
   const chosen = cases.filter(({ name }) => name.includes(values.only));
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
   if (!(rounds >= 1 && seconds >= 1)) throw new Error("--rounds and --seconds are numbers from 1 on");
@@ -164,7 +207,7 @@ const shareOfBare = (figures: ReadonlyMap<string, readonly number[]>): string =>
     const shares = (figures.get(largeCase) ?? []).map((figure, round) => figure / (bare[round] ?? NaN));
     return shares.some(Number.isFinite) ? `\nLarge bodies to ${name}: ${shares.map(rounded).join(", ")}\n` : "";
   };
-  return sharesOf(bareCase) + sharesOf(signedCase);
+  return [bareCase, signedCase, clientCase].map(sharesOf).join("");
 };
 
 const rounded = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(2));
