@@ -49,6 +49,20 @@ const fetchRequest = (deliver: "pointer" | "decoded") => ({
   deliver,
 });
 
+test("a pointer does not outlive its message", async () => {
+  await using rig = await startBrokerRig();
+  const { broker, clock } = rig;
+  await publishAll(rig, [{ ...draftOf("orders", "short"), ttlMs: 5000 }, draftOf("orders", "long")]);
+  clock.advance(1000);
+  const page = await broker.fetch(fetchRequest("pointer"));
+  const lives = page.messages.map(({ pointer }) => (pointer?.expiresAtMs ?? 0) - clock.nowMs);
+  expect(lives).toEqual([4000, 60_000]);
+  clock.advance(4001);
+  const [short] = page.messages;
+  if (short === undefined) throw new Error("There is no message.");
+  await expect(bytesAt(rig, short)).rejects.toThrow(StreamError);
+});
+
 /** The same messages by every way that hands out several of them, live ones too. */
 const everyWay = async (
   rig: BrokerRig,

@@ -140,6 +140,7 @@ class StreamBroker implements OwnedBroker {
       verified: new VerifiedBodies(bodies),
       bodyBytesMax,
       pointerLifetimeMs: this.#pointerLifetimeMs,
+      clock,
     });
     this.#dueClock = new DueClock({
       metadata,

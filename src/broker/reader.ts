@@ -38,8 +38,10 @@ export interface ReaderOptions {
   readonly verified: VerifiedBodies;
   /** Largest body in bytes, decoded or not. */
   readonly bodyBytesMax: number;
-  /** How long pointers work, in milliseconds. */
+  /** How long pointers work, in milliseconds; to a message with a time to live no longer than that. */
   readonly pointerLifetimeMs: number;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
 }
 
 /** Pointers on one page: each is signed, and as long as a small message. */
@@ -126,14 +128,14 @@ export class Reader {
   }
 
   /** @throws StreamError `invalid_parameter` for an empty body, which is nowhere */
-  async pointer({ headers, body }: Envelope): Promise<BodyPointer> {
+  async pointer({ headers, body, expiresAtMs = Number.MAX_SAFE_INTEGER }: Envelope): Promise<BodyPointer> {
     if (body.length === 0) {
       throw new StreamError("invalid_parameter", "An empty body is stored nowhere, so nothing can point at it.", {
         parameter: "deliver",
       });
     }
-    const { bodies, pointerLifetimeMs } = this.#options;
-    const pointer = await bodies.pointer(body, pointerLifetimeMs);
+    const { bodies, pointerLifetimeMs, clock } = this.#options;
+    const pointer = await bodies.pointer(body, Math.max(0, Math.min(pointerLifetimeMs, expiresAtMs - clock())));
     const published = headers[codingHeader];
     if (published === undefined) return pointer;
     const codings = pointer.contentEncoding === undefined ? published : `${published}, ${pointer.contentEncoding}`;

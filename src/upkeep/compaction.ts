@@ -65,8 +65,11 @@ const noStep: CompactionStep = { rewritten: 0, moved: 0, movedBytes: 0, damaged:
 
 /** How a compaction goes. */
 export interface CompactionOptions extends CompactionChoice {
-  /** Nothing was committed into the object for so long, in milliseconds. */
-  readonly minAgeMs: number;
+  /**
+   * For how long nothing was committed into the object, in milliseconds, asked each time: it may grow with the time, so
+   * that a compaction ends although ever new objects come of age.
+   */
+  readonly minAgeMs: () => number;
   /** Told after each step; what is waited for here is what makes it gentle. */
   readonly onStep: (step: CompactionStep) => Promise<void>;
   readonly onDamaged?: ((body: DamagedBody) => void) | undefined;
@@ -122,10 +125,10 @@ export const compact = async (
   const { aliveShareMax, tinyBytes, minAgeMs, signal } = options;
   if (aliveShareMax === 0) return;
   const compaction = new Compaction(stores, memory, options);
-  const lease = Math.min(leaseMs.max, Math.max(leaseMs.min, minAgeMs));
+  const lease = Math.min(leaseMs.max, Math.max(leaseMs.min, minAgeMs()));
   while (signal?.aborted !== true) {
     const taken = await stores.metadata.takeSparse({
-      ...{ aliveShareMax, tinyBytes, tinyMin, minAgeMs },
+      ...{ aliveShareMax, tinyBytes, tinyMin, minAgeMs: minAgeMs() },
       ...{ objectsMax, aliveBytesMax, leaseMs: lease },
     });
     if (taken.length === 0) return;

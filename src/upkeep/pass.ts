@@ -62,6 +62,8 @@ export const runPass = async (stores: SweepStores, options: PassOptions): Promis
   await pass.expire();
   // Before the objects are deleted, so that old orphans need not wait for another pass when the grace is short.
   if (options.orphans) await pass.condemnOrphans();
+  // Also before, as compaction may take long.
+  await pass.deleteDead();
   await pass.compact();
   await pass.deleteDead();
   await pass.forgetRemoved();
@@ -105,12 +107,14 @@ class Pass {
   }
 
   async compact(): Promise<void> {
-    const { compaction, graceMs, onDamaged, signal } = this.#options;
+    const { compaction, graceMs, clock, onDamaged, signal } = this.#options;
     if (compaction === undefined || this.#isOver()) return;
+    const startMs = clock();
     await compact(this.#stores, compaction.memory, {
       ...compaction,
-      // A publish that has written into an object may not have committed yet.
-      minAgeMs: graceMs,
+      // A publish that has written into an object may not have committed yet. What comes of age from now on is for the
+      // next pass: else a publisher of tiny messages would keep this one from ever ending.
+      minAgeMs: () => graceMs + Math.max(0, clock() - startMs),
       signal,
       onDamaged,
       onStep: ({ rewritten, moved, movedBytes, damaged }) =>

@@ -28,6 +28,9 @@ export interface Diagnosis {
 
 /** A pair of stores. */
 export class UpkeepRig implements AsyncDisposable {
+  /** Of remote stores, which several may have open at once. */
+  #opened: Promise<Stores> | undefined;
+
   private constructor(
     private readonly dataDir: string,
     private readonly config: Config,
@@ -72,7 +75,10 @@ export class UpkeepRig implements AsyncDisposable {
       for await (const page of pages) for (const { object } of page) names.add(object);
     };
     if (bodies.kind === "files") await addAll(listObjects(bodies.path));
-    else await this.withStores((stores) => addAll(stores.bodies.list()));
+    else {
+      this.#opened ??= openStores(this.config);
+      await addAll((await this.#opened).bodies.list());
+    }
     return names;
   }
 
@@ -85,6 +91,9 @@ export class UpkeepRig implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const opened = await this.#opened?.catch(() => undefined);
+    await opened?.metadata.close();
+    await opened?.bodies.close();
     await this.backends?.[Symbol.asyncDispose]();
     await rm(this.dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }

@@ -12,9 +12,11 @@ import type { CommitEntry, CommitOutcome } from "../contract.ts";
 import type { DeadState, DeadTable } from "./dead.ts";
 import type { DelayedTable } from "./delayed.ts";
 import type { MessageIdTable, RememberedMessage } from "./message-ids.ts";
+import type { MessageInsert } from "./message-inserts.ts";
+
 import type { MovedNotes } from "./moved.ts";
-import type { ObjectTable } from "./objects.ts";
-import { type Origin, References, SpanNotes } from "./references.ts";
+import type { ObjectTable, Origin } from "./objects.ts";
+import { References } from "./references.ts";
 import { cutExpired, type RetentionTables, trimSubject } from "./retention.ts";
 import { bytesOf, messagesOf } from "./subjects.ts";
 
@@ -33,7 +35,8 @@ interface Lane {
   bytes: number;
   /** When the first time to live ends of those in the batch. */
   expiresAtMs: number | undefined;
-  changed: boolean;
+  /** What is to be stored, ascending; kept by subject because neighbours in the table are cheaper to write. */
+  readonly accepted: Accepted[];
   /** Message ids of this batch. */
   messageIds: Map<string, RememberedMessage> | undefined;
   /** Delayed messages of this batch by their message ids. */
@@ -42,7 +45,6 @@ interface Lane {
 
 interface Accepted {
   readonly entry: CommitEntry;
-  readonly lane: Lane;
   readonly sequence: Sequence;
   readonly bodyBytesThrough: number;
 }
@@ -81,7 +83,6 @@ interface Batch {
   readonly origin: Origin;
   readonly lanes: Map<Subject, Lane>;
   readonly objects: ObjectStates;
-  readonly accepted: Accepted[];
   readonly scheduled: Scheduled[];
 }
 
@@ -92,7 +93,7 @@ export const commitEntries = (
   nowMs: number,
   origin: Origin = "published",
 ): readonly CommitOutcome[] => {
-  const empty = { lanes: new Map(), objects: new Map(), accepted: [], scheduled: [] };
+  const empty = { lanes: new Map(), objects: new Map(), scheduled: [] };
   const batch: Batch = { tables, nowMs, origin, ...empty };
   const { lanes } = batch;
   const outcomes: CommitOutcome[] = [];
@@ -125,14 +126,14 @@ const openLane = (tables: CommitTables, subject: Subject, nowMs: number): Lane =
     messages: row === null ? 0 : messagesOf(row),
     bytes: row === null ? 0 : bytesOf(row),
     expiresAtMs: undefined,
-    changed: false,
+    accepted: [],
     messageIds: undefined,
     scheduledIds: undefined,
   };
 };
 
 const decide = (batch: Batch, lane: Lane, entry: CommitEntry): CommitOutcome => {
-  const { tables, nowMs, objects, accepted } = batch;
+  const { tables, nowMs, objects } = batch;
   const { messageId, expectedLastSequence } = entry;
   const before = messageId === undefined ? undefined : remembered(tables, lane, messageId, nowMs);
   if (before !== undefined) return { status: "duplicate", ...before };
@@ -150,11 +151,10 @@ const decide = (batch: Batch, lane: Lane, entry: CommitEntry): CommitOutcome => 
   lane.bodyBytes += entry.body.length;
   lane.bytes += entry.body.length;
   lane.messages++;
-  lane.changed = true;
   if (entry.ttlMs !== undefined) {
     lane.expiresAtMs = Math.min(lane.expiresAtMs ?? Infinity, lane.timestampMs + entry.ttlMs);
   }
-  accepted.push({ entry, lane, sequence, bodyBytesThrough: lane.bodyBytes });
+  lane.accepted.push({ entry, sequence, bodyBytesThrough: lane.bodyBytes });
   if (messageId !== undefined) {
     lane.messageIds ??= new Map();
     lane.messageIds.set(messageId, { sequence, timestampMs: lane.timestampMs });
@@ -220,8 +220,8 @@ const remembered = (
 
 const saveLanes = (tables: CommitTables, lanes: ReadonlyMap<Subject, Lane>): void => {
   for (const lane of lanes.values()) {
-    const { subject, id, lastSequence, bodyBytes, timestampMs, expiresAtMs } = lane;
-    if (!lane.changed) continue;
+    const { subject, id, lastSequence, bodyBytes, timestampMs, expiresAtMs, accepted } = lane;
+    if (accepted.length === 0) continue;
     if (id === undefined) lane.id = tables.subjects.insert(subject, lastSequence, bodyBytes, timestampMs);
     else tables.subjects.advance(id, lastSequence, bodyBytes, timestampMs);
     if (expiresAtMs !== undefined && lane.id !== undefined) tables.subjects.expireBy(lane.id, expiresAtMs);
@@ -229,22 +229,61 @@ const saveLanes = (tables: CommitTables, lanes: ReadonlyMap<Subject, Lane>): voi
 };
 
 const saveMessages = (batch: Batch, objectIds: ReadonlyMap<string, number>): void => {
-  const { tables, accepted, nowMs, origin } = batch;
-  const spans = new SpanNotes();
+  const { tables, lanes, nowMs, origin } = batch;
+  const rows: MessageInsert[] = [];
   let newIds = 0;
-  for (const { entry, lane, sequence, bodyBytesThrough } of accepted) {
-    assert(lane.id !== undefined, "A subject with messages has a row.");
-    const objectId = objectIds.get(entry.body.object);
-    assert(objectId !== undefined, "Every object of the batch was looked up.");
-    tables.messages.insert(lane.id, sequence, lane.timestampMs, entry, objectId, bodyBytesThrough);
-    spans.note(objectId, lane.id, sequence);
-    if (origin !== "published") tables.moved.note(lane.subject, sequence);
-    if (entry.messageId === undefined) continue;
-    newIds++;
-    tables.messageIds.remember(lane.id, entry.messageId, { sequence, timestampMs: lane.timestampMs }, nowMs);
+  for (const lane of lanes.values()) {
+    if (lane.accepted.length === 0) continue;
+    const start = rows.length;
+    for (const accepted of lane.accepted) rows.push(rowOf(lane, accepted, objectIds));
+    saveSpans(tables.objects, rows, start, origin);
+    if (origin !== "published") for (const { sequence } of lane.accepted) tables.moved.note(lane.subject, sequence);
+    if (lane.messageIds !== undefined) newIds += saveMessageIds(tables, lane, nowMs);
   }
-  spans.save(tables.objects, origin);
-  if (accepted.length > 0) tables.messageIds.clean(newIds, nowMs);
+  tables.messages.insert(rows);
+  if (rows.length > 0) tables.messageIds.clean(newIds, nowMs);
+};
+
+const rowOf = (
+  { id, timestampMs }: Lane,
+  { entry, sequence, bodyBytesThrough }: Accepted,
+  objectIds: ReadonlyMap<string, number>,
+): MessageInsert => {
+  const { headers, body, ttlMs } = entry;
+  const objectId = objectIds.get(body.object);
+  assert(id !== undefined, "A subject with messages has a row.");
+  assert(objectId !== undefined, "Every object of the batch was looked up.");
+  const expiresAtMs = ttlMs === undefined ? undefined : timestampMs + ttlMs;
+  return { subjectId: id, sequence, timestampMs, headers, objectId, body, bodyBytesThrough, expiresAtMs };
+};
+
+/** Notes in which objects the rows of one subject are. @param start where they begin */
+const saveSpans = (objects: ObjectTable, rows: readonly MessageInsert[], start: number, origin: Origin): void => {
+  let first: MessageInsert | undefined;
+  let last: MessageInsert | undefined;
+  for (let index = start; index < rows.length; index++) {
+    const row = rows[index];
+    if (first !== undefined && last !== undefined && row?.objectId !== first.objectId) {
+      objects.noteSpan(first.objectId, first.subjectId, first.sequence, last.sequence, origin);
+      first = undefined;
+    }
+    first ??= row;
+    last = row;
+  }
+  if (first === undefined || last === undefined) return;
+  objects.noteSpan(first.objectId, first.subjectId, first.sequence, last.sequence, origin);
+};
+
+/** How many there were. */
+const saveMessageIds = (tables: CommitTables, { id, accepted, timestampMs }: Lane, nowMs: number): number => {
+  let count = 0;
+  for (const { entry, sequence } of accepted) {
+    if (entry.messageId === undefined) continue;
+    assert(id !== undefined, "A subject with messages has a row.");
+    tables.messageIds.remember(id, entry.messageId, { sequence, timestampMs }, nowMs);
+    count++;
+  }
+  return count;
 };
 
 const saveScheduled = ({ tables, scheduled }: Batch, objectIds: ReadonlyMap<string, number>): void => {
@@ -258,9 +297,9 @@ const saveScheduled = ({ tables, scheduled }: Batch, objectIds: ReadonlyMap<stri
 
 /** Ids of the batch's objects; each is looked up and counted once. */
 const referObjects = (batch: Batch): ReadonlyMap<string, number> => {
-  const { tables, accepted, scheduled, objects, origin, nowMs } = batch;
+  const { tables, lanes, scheduled, objects, origin, nowMs } = batch;
   const references = new References(origin);
-  for (const { entry } of accepted) references.add(entry);
+  for (const { accepted } of lanes.values()) for (const { entry } of accepted) references.add(entry);
   for (const { entry } of scheduled) references.add(entry);
   const ids = new Map<string, number>();
   for (const [object, reference] of references.all()) {
@@ -272,8 +311,8 @@ const referObjects = (batch: Batch): ReadonlyMap<string, number> => {
 
 /** Makes room after the fact: the oldest messages of subjects that have too many now go. */
 const trimLanes = ({ tables, lanes, nowMs }: Batch): void => {
-  for (const { subject, policy, changed } of lanes.values()) {
-    if (!changed || policy === undefined) continue;
+  for (const { subject, policy, accepted } of lanes.values()) {
+    if (accepted.length === 0 || policy === undefined) continue;
     const row = tables.subjects.find(subject);
     if (row !== null) trimSubject(tables, row, policy, nowMs);
   }

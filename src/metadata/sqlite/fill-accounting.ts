@@ -48,5 +48,6 @@ export const fillAccounting = (db: Database): void => {
       from = lowest.get(id, through + 1)?.sequence;
     }
   }
+  db.run("UPDATE objects SET digits = length(bytes)");
   for (const statement of [lowest, slice, count, span]) statement.finalize();
 };

@@ -5,8 +5,9 @@
 import type { Statement } from "bun:sqlite";
 import type { Envelope, Headers, Sequence } from "../../core/message.ts";
 import type { Subject } from "../../core/subject.ts";
-import type { CommitEntry, PageBounds } from "../contract.ts";
+import type { PageBounds } from "../contract.ts";
 import type { Connection } from "./connection.ts";
+import { type MessageInsert, MessageInserts } from "./message-inserts.ts";
 import type { SubjectRow } from "./subjects.ts";
 
 /** What is read of a message. */
@@ -40,13 +41,6 @@ export const messageColumns =
   "m.stored_length, m.expires_at";
 
 const noHeaders: Headers = Object.freeze({});
-
-/** The headers as text; parsing makes own properties of every name, `__proto__` too. */
-const headersText = (headers: Headers): string | null => {
-  // Most messages have none, or few: this is cheaper than Object.keys.
-  for (const _name in headers) return JSON.stringify(headers);
-  return null;
-};
 
 /** A row as the contract shows it. */
 export const envelopeOf = (subject: Subject, row: MessageRow): Envelope => ({
@@ -94,12 +88,9 @@ export class PageMeter {
   }
 }
 
-type InsertParams = [number, number, number, string | null, number, number, number, Uint8Array, number];
-
 /** Statements on messages and objects. */
 export class MessageTable {
-  readonly #insert: Statement<unknown, InsertParams>;
-  readonly #insertRare: Statement<unknown, [...InsertParams, number | null, number | null]>;
+  readonly #inserts: MessageInserts;
   readonly #page: Statement<MessageRow, [number, number, number]>;
   readonly #find: Statement<MessageRow, [number, number, number]>;
   readonly #probe: Statement<{ readonly sequence: number; readonly timestamp: number }, [number, number]>;
@@ -111,12 +102,7 @@ export class MessageTable {
   readonly #nextExpiry: Statement<{ readonly expires_at: number }, [number, number]>;
 
   constructor(connection: Connection) {
-    const columns =
-      "subject_id, sequence, timestamp, headers, object_id, body_offset, body_length, sha256, body_bytes_through";
-    this.#insert = connection.prepare(`INSERT INTO messages (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-    this.#insertRare = connection.prepare(
-      `INSERT INTO messages (${columns}, stored_length, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    );
+    this.#inserts = new MessageInserts(connection);
     this.#page = connection.prepare(
       `SELECT ${messageColumns} FROM messages m LEFT JOIN objects o ON o.id = m.object_id
        WHERE m.subject_id = ? AND m.sequence >= ? ORDER BY m.sequence LIMIT ?`,
@@ -151,36 +137,9 @@ export class MessageTable {
     );
   }
 
-  /** @param bodyBytesThrough body bytes of the subject, this message included */
-  insert(
-    subjectId: number,
-    sequence: Sequence,
-    timestampMs: number,
-    entry: CommitEntry,
-    objectId: number,
-    bodyBytesThrough: number,
-  ): void {
-    const { headers, body, ttlMs } = entry;
-    const { offset, length, sha256, storedLength } = body;
-    const text = headersText(headers);
-    // Each parameter costs time, and most messages need none of these two.
-    if (ttlMs === undefined && storedLength === undefined) {
-      this.#insert.run(subjectId, sequence, timestampMs, text, objectId, offset, length, sha256, bodyBytesThrough);
-      return;
-    }
-    this.#insertRare.run(
-      subjectId,
-      sequence,
-      timestampMs,
-      text,
-      objectId,
-      offset,
-      length,
-      sha256,
-      bodyBytesThrough,
-      storedLength ?? null,
-      ttlMs === undefined ? null : timestampMs + ttlMs,
-    );
+  /** Stores messages; in the order of their keys it costs least. */
+  insert(messages: readonly MessageInsert[]): void {
+    this.#inserts.run(messages);
   }
 
   /** Stored messages from a sequence on, as far as the meter goes; nothing below the subject's first. */

@@ -7,12 +7,16 @@ import type { Statement } from "bun:sqlite";
 import type { BodyRef, Sequence } from "../../core/message.ts";
 import type { Connection } from "./connection.ts";
 import type { DeadTable } from "./dead.ts";
+import { KnownSpans } from "./known-spans.ts";
 
 /** Stands for the object name "" of an empty body. */
 export const noObjectId = 0;
 
 /** What a body takes in its object. */
 export const storedBytes = (body: BodyRef): number => body.storedLength ?? body.length;
+
+/** Where entries come from: a publisher, the delayed messages, or messages that are stored already. */
+export type Origin = "published" | "delayed" | "copied";
 
 /** Messages that come to point into one object. */
 export interface Reference {
@@ -31,13 +35,21 @@ export interface SpanRow {
   readonly last_sequence: Sequence;
 }
 
+interface ReferredRow {
+  readonly id: number;
+  readonly bytes: number;
+  readonly digits: number;
+}
+
 /** Ranges are joined over gaps up to this: looking at so many rows costs less than a range more. */
 const gapMax = 64;
 
 /** Statements on objects and their spans. */
 export class ObjectTable {
   readonly #dead: DeadTable;
-  readonly #refer: Statement<{ readonly id: number }, [string, number, number, number, number]>;
+  readonly #known = new KnownSpans(gapMax);
+  readonly #refer: Statement<ReferredRow, [string, number, number, number, number]>;
+  readonly #setDigits: Statement<unknown, [number, number]>;
   readonly #find: Statement<{ readonly id: number }, [string]>;
   readonly #referenced: Statement<{ readonly id: number }, [string]>;
   readonly #release: Statement<{ readonly messages: number }, [number, number, number]>;
@@ -51,11 +63,13 @@ export class ObjectTable {
   constructor(connection: Connection, dead: DeadTable) {
     this.#dead = dead;
     this.#refer = connection.prepare(
-      `INSERT INTO objects (name, messages, bytes, alive_bytes, committed_at) VALUES (?, ?, ?, ?, ?)
+      `INSERT INTO objects (name, messages, bytes, alive_bytes, committed_at, digits)
+       VALUES (?1, ?2, ?3, ?4, ?5, length(?3))
        ON CONFLICT (name) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes,
          alive_bytes = alive_bytes + excluded.alive_bytes, committed_at = max(committed_at, excluded.committed_at)
-       RETURNING id`,
+       RETURNING id, bytes, digits`,
     );
+    this.#setDigits = connection.prepare("UPDATE objects SET digits = ? WHERE id = ?");
     this.#find = connection.prepare("SELECT id FROM objects WHERE name = ?");
     this.#referenced = connection.prepare("SELECT id FROM objects WHERE name = ? AND messages > 0");
     this.#release = connection.prepare(
@@ -79,7 +93,12 @@ export class ObjectTable {
   /** Counts messages that come to point into an object, and answers its id. */
   refer(object: string, { messages, newBytes, aliveBytes }: Reference, nowMs: number): number {
     if (object === "") return noObjectId;
-    return this.#refer.get(object, messages, newBytes, aliveBytes, nowMs)?.id ?? noObjectId;
+    const row = this.#refer.get(object, messages, newBytes, aliveBytes, nowMs);
+    if (row === null) return noObjectId;
+    const digits = String(row.bytes).length;
+    // Almost never: an index leads with it, which the other columns would have written anew by each commit.
+    if (digits !== row.digits) this.#setDigits.run(digits, row.id);
+    return row.id;
   }
 
   /** The id of an object that is referred to; undefined for another one. */
@@ -101,6 +120,7 @@ export class ObjectTable {
     const left = this.#release.get(messages, bytes, objectId);
     if (left === null || left.messages > 0) return;
     const forgotten = this.#forget.get(objectId);
+    this.#known.drop(objectId);
     this.#forgetSpans.run(objectId);
     if (forgotten !== null) this.#dead.add(forgotten.name, Math.max(sinceMs, forgotten.linger_until_ms));
   }
@@ -110,16 +130,21 @@ export class ObjectTable {
     this.#linger.run(untilMs, objectId);
   }
 
-  /** Notes where messages of the object are: new ones of one commit, from the first to the last of a subject. */
-  addSpan(objectId: number, subjectId: number, first: Sequence, last: Sequence): void {
-    if (objectId !== noObjectId) this.#addSpan.run(objectId, subjectId, first, last);
+  /**
+   * Notes where new messages of one commit are, from the first to the last of a subject. What is published into an
+   * object for a while takes few ranges, each noted beyond its end; the others are put to what is near them.
+   */
+  noteSpan(objectId: number, subjectId: number, first: Sequence, last: Sequence, origin: Origin): void {
+    if (objectId === noObjectId) return;
+    const span = this.#known.cover(objectId, subjectId, first, last);
+    if (span === undefined) return;
+    if (origin !== "published" && this.#growSpan.run(objectId, subjectId, span.first, span.last).changes > 0) return;
+    this.#addSpan.run(objectId, subjectId, span.first, span.last);
   }
 
-  /** Like `addSpan`, for messages that come one by one: goes on with the range before them when it is near. */
-  growSpan(objectId: number, subjectId: number, first: Sequence, last: Sequence): void {
-    if (objectId === noObjectId) return;
-    if (this.#growSpan.run(objectId, subjectId, first, last).changes === 0)
-      this.addSpan(objectId, subjectId, first, last);
+  /** What was noted may not be there: a transaction was undone. */
+  forgetKnown(): void {
+    this.#known.clear();
   }
 
   /** Notes where messages of the object are that lie anywhere in a subject. */
@@ -128,13 +153,13 @@ export class ObjectTable {
     let last: Sequence = 0;
     for (const sequence of sequences.toSorted((a, b) => a - b)) {
       if (first !== undefined && sequence - last > gapMax) {
-        this.addSpan(objectId, subjectId, first, last);
+        this.#addSpan.run(objectId, subjectId, first, last);
         first = undefined;
       }
       first ??= sequence;
       last = sequence;
     }
-    if (first !== undefined) this.addSpan(objectId, subjectId, first, last);
+    if (first !== undefined) this.#addSpan.run(objectId, subjectId, first, last);
   }
 
   /** Where messages of the object may be; others may lie between them. */

@@ -32,8 +32,8 @@ interface Upgrade {
  * - `objects.bytes` counts the bytes that were ever committed into an object, `alive_bytes` those that the messages
  *   pointing into it need (each message on its own), `committed_at` is the time of the last commit into it;
  *   `compacted_until_ms` is 0 until it is handed out for rewriting, `linger_until_ms` when it may be deleted at the
- *   earliest. Its messages are found in `spans`; `objects_small` begins with the number of digits, so that small
- *   objects are found by age.
+ *   earliest. Its messages are found in `spans`. `digits` is how many `bytes` has, for `objects_small`: small
+ *   objects are found about by age, and a commit that does not change it leaves the index alone.
  * - `delayed` has messages that are not due; each counts in `objects.messages`. `try_at` is `due_at` until it was
  *   refused.
  * - `pending.error` is what the last nack said.
@@ -192,7 +192,8 @@ const upgrades: readonly Upgrade[] = [
       ALTER TABLE objects ADD COLUMN compacted_until_ms INTEGER NOT NULL DEFAULT 0;
       ALTER TABLE objects ADD COLUMN linger_until_ms INTEGER NOT NULL DEFAULT 0;
       CREATE INDEX objects_sparse ON objects (CAST(alive_bytes AS REAL) / bytes) WHERE alive_bytes < bytes;
-      CREATE INDEX objects_small ON objects (length(bytes), committed_at);
+      ALTER TABLE objects ADD COLUMN digits INTEGER NOT NULL DEFAULT 1;
+      CREATE INDEX objects_small ON objects (digits);
 
       CREATE TABLE spans (
         object_id INTEGER NOT NULL,

@@ -46,7 +46,7 @@ export class SparseTable {
     );
     this.#small = connection.prepare(
       `SELECT ${columns} FROM objects INDEXED BY objects_small
-       WHERE length(bytes) = ?3 AND bytes > 0 AND bytes < ?4 AND ${isFree} ORDER BY committed_at LIMIT ?5`,
+       WHERE digits = ?3 AND bytes > 0 AND bytes < ?4 AND ${isFree} ORDER BY id LIMIT ?5`,
     );
     this.#take = connection.prepare("UPDATE objects SET compacted_until_ms = ? WHERE id = ?");
     this.#holders = connection.prepare(

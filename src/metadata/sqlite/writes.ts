@@ -273,14 +273,26 @@ export abstract class Writes {
     const { releases, moved, garbage } = this.tables;
     moved.drop();
     releases.take();
-    const result = this.connection.write(durability, () => {
-      const result = work();
-      for (const [subject, span] of releases.take()) this.#release(subject, span);
-      return result;
-    });
+    const result = this.#orForget(() =>
+      this.connection.write(durability, () => {
+        const result = work();
+        for (const [subject, span] of releases.take()) this.#release(subject, span);
+        return result;
+      }),
+    );
     garbage.startNoted();
     moved.tell();
     return result;
+  }
+
+  /** What a transaction that was undone has noted is not known. */
+  #orForget<T>(transact: () => T): T {
+    try {
+      return transact();
+    } catch (thrown) {
+      this.tables.objects.forgetKnown();
+      throw thrown;
+    }
   }
 
   /** Deletes what acknowledgements of this transaction have completed. */

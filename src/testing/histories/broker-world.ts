@@ -3,8 +3,9 @@
  * until it is moved: thousands of histories in the time that a few take with real servers.
  * @module
  */
-import type { BodyStore } from "../../bodies/contract.ts";
+
 import { compressed } from "../../bodies/compressed/index.ts";
+import type { BodyStore } from "../../bodies/contract.ts";
 import { createBroker, type OwnedBroker } from "../../broker/index.ts";
 import { checkStores } from "../../cli/doctor/check.ts";
 import { Report } from "../../cli/doctor/problems.ts";
@@ -16,8 +17,8 @@ import type { RetentionPolicy } from "../../core/policy.ts";
 import { parseConsumerName, parseFilter, parseSubject } from "../../core/subject.ts";
 import type { MetadataStore } from "../../metadata/contract.ts";
 import { CompactionMemory } from "../../upkeep/compaction.ts";
-import { lingerMsOf, RemovedObjects } from "../../upkeep/removed.ts";
 import { runPass } from "../../upkeep/pass.ts";
+import { lingerMsOf, RemovedObjects } from "../../upkeep/removed.ts";
 import { ManualClock } from "../broker-rig.ts";
 import { Life } from "./crash-seam.ts";
 import type { World, WorldConsumer, WorldDraft, WorldMessage, WorldOutcome, WorldSubject } from "./world.ts";
@@ -151,9 +152,7 @@ export class BrokerWorld implements World {
       };
       const message = await broker.message(parseSubject(subject), sequence).catch(gone);
       if (message === undefined) return undefined;
-      if (this.#place.withoutAddresses !== undefined || message.envelope.body.length === 0) {
-        return gathered(await message.body());
-      }
+      if (this.#place.withoutAddresses !== undefined) return gathered(await message.body());
       const { url, contentEncoding } = await message.pointer();
       const { bytes } = await broker.signedBody(url.split("/").at(-1) ?? "");
       const stored = await gathered(bytes);
@@ -381,9 +380,12 @@ const put = async ({ broker }: Running, subject: string, body: Uint8Array): Prom
   const { key, requests } = await broker.openUpload(claim, false);
   for (const { url, offset, length } of requests) {
     const part = body.subarray(offset, offset + length);
-    await broker.receiveUpload(url.split("/").at(-1) ?? "", (async function* () {
-      yield part;
-    })());
+    await broker.receiveUpload(
+      url.split("/").at(-1) ?? "",
+      (async function* () {
+        yield part;
+      })(),
+    );
   }
   return broker.takeUpload(claim, key);
 };

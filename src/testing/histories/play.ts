@@ -6,7 +6,7 @@
 import { keepEverything, type RetentionPolicy, samePolicy } from "../../core/policy.ts";
 import { parseConsumerName } from "../../core/subject.ts";
 import { SeededRandom } from "../faults/random.ts";
-import { type BodySeed, makeBody, type ModelMessage, ModelSubject } from "./model.ts";
+import { type BodySeed, type ModelMessage, ModelSubject, makeBody } from "./model.ts";
 import type { World, WorldDraft, WorldMessage, WorldSubject } from "./world.ts";
 
 /** What to play. */
@@ -54,7 +54,9 @@ export const playHistory = async (world: World, options: HistoryOptions): Promis
   } catch (error) {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const last = play.lines.slice(-linesMax).map((line) => `  ${line}\n`);
-    throw new HistoryError(`seed ${options.seed}, steps ${options.steps}:\n${last.join("")}${reason}`, { cause: error });
+    throw new HistoryError(`seed ${options.seed}, steps ${options.steps}:\n${last.join("")}${reason}`, {
+      cause: error,
+    });
   }
 };
 
@@ -72,6 +74,8 @@ class Play {
   readonly #bodies = new Map<number, BodySeed>();
   /** Where each was committed. */
   readonly #places = new Map<number, string>();
+  /** Numbers of those that live for a moment, where time runs. */
+  readonly #fleeting = new Set<number>();
   /** Sequences of `work` that were given up for certain. */
   readonly #givenUp = new Set<number>();
   #number = 0;
@@ -153,7 +157,7 @@ class Play {
       } else if (outcome === undefined || subject.refuses(body.length)) {
         throw new Error(`#${number} was not refused: ${JSON.stringify(outcome)}`);
       } else if (delayMs !== undefined) {
-        const dueAtMs = outcome.kind === "scheduled" ? outcome.dueAtMs : this.#world.nowMs();
+        const dueAtMs = outcome.kind === "scheduled" ? outcome.dueAtMs : outcome.timestampMs;
         subject.delayed.set(number, { number, body: seed, dueAtMs, ttlMs });
       } else if (outcome.kind === "scheduled") {
         throw new Error(`#${number} was put aside`);
@@ -174,12 +178,14 @@ class Play {
     const before = this.#places.get(number) ?? place;
     if (before !== place) throw new Error(`#${number} is at ${place}, and was at ${before}`);
     this.#places.set(number, place);
-    if (sequence <= subject.last) throw new Error(`#${number} is at ${place}, behind ${subject.last}`);
+    if (subject.stored.has(sequence)) throw new Error(`#${number} is at ${place}, where another one is`);
     const body = this.#bodyOf(number);
     const message: ModelMessage = { number, body, timestampMs, expiresAtMs: timestampMs + (ttlMs ?? Infinity) };
     subject.committed(sequence, message);
     // Where time runs, what lives for a moment is gone as far as anybody can say.
-    if (!this.#world.isTimed && ttlMs !== undefined && ttlMs < longMs) subject.age(message.expiresAtMs);
+    if (this.#world.isTimed || ttlMs === undefined || ttlMs === longMs) return;
+    this.#fleeting.add(number);
+    subject.age(message.expiresAtMs);
   }
 
   #draft({ name }: ModelSubject): WorldDraft {
@@ -223,14 +229,15 @@ class Play {
     this.#say(`${subject.name}: ${consumer} fetched ${sequences.join(" ")}`);
     for (const message of messages) {
       this.#served(subject, message);
-      if (settled.has(message.sequence) && !this.#isFleeting(message)) {
+      if (settled.has(message.sequence) && !this.#fleeting.has(Number(message.headers["number"]))) {
         throw new Error(`${subject.name}: ${consumer} got ${message.sequence}, which it has settled or which is gone`);
       }
     }
     if (isGivingUp) {
       this.#say(`${subject.name}: ${consumer} gives up`);
       await this.#world.nack(subject.name, consumer, sequences);
-      for (const message of messages) if (!this.#isFleeting(message)) this.#givenUp.add(message.sequence);
+      for (const message of messages)
+        if (!this.#fleeting.has(Number(message.headers["number"]))) this.#givenUp.add(message.sequence);
       return;
     }
     const mine = sequences.filter(() => this.#chance(60));
@@ -247,6 +254,8 @@ class Play {
     const known = [...subject.stored];
     if (known.length === 0) return;
     const [sequence, { body }] = this.#pick(known);
+    // An empty body is stored nowhere, so nothing can point at it.
+    if (body.length === 0) return;
     const followed = await this.#world.follow(subject.name, sequence);
     if (followed !== undefined && Buffer.compare(followed, makeBody(body)) !== 0) {
       throw new Error(`the address of ${subject.name} ${sequence} gives other bytes`);
@@ -358,7 +367,7 @@ class Play {
   #learn(subject: ModelSubject, { messages }: WorldSubject): void {
     for (const { sequence, timestampMs, headers } of messages) {
       const delayed = subject.delayed.get(Number(headers["number"]));
-      if (delayed === undefined || sequence <= subject.last) continue;
+      if (delayed === undefined) continue;
       if (timestampMs < delayed.dueAtMs) throw new Error(`#${delayed.number} came before its time`);
       subject.delayed.delete(delayed.number);
       this.#committed(subject, sequence, delayed.number, timestampMs, delayed.ttlMs);
@@ -366,7 +375,7 @@ class Play {
   }
 
   #differenceOf(subject: ModelSubject, read: WorldSubject): string | undefined {
-    const expected = [...subject.stored.keys()];
+    const expected = [...subject.stored.keys()].toSorted((a, b) => a - b);
     const found = read.messages.map(({ sequence }) => sequence);
     const missing = expected.filter((sequence) => !found.includes(sequence));
     const more = found.filter((sequence) => !subject.stored.has(sequence));
@@ -405,12 +414,6 @@ class Play {
     if (Buffer.compare(body, makeBody(this.#bodyOf(number))) !== 0) {
       throw new Error(`${place} (#${number}) is served with other bytes than were published`);
     }
-  }
-
-  /** It lives for a moment only, where time runs. */
-  #isFleeting({ headers }: WorldMessage): boolean {
-    const place = this.#places.get(Number(headers["number"]));
-    return !this.#world.isTimed && place?.startsWith(`${work}/`) === true;
   }
 
   #bodyOf(number: number): BodySeed {

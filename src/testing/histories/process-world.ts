@@ -3,10 +3,11 @@
  * stores its environment names, reached by HTTP as anybody does.
  * @module
  */
-import { loadConfig } from "../../config.ts";
-import type { RetentionPolicy } from "../../core/policy.ts";
+
 import { checkStores } from "../../cli/doctor/check.ts";
 import { Report } from "../../cli/doctor/problems.ts";
+import { loadConfig } from "../../config.ts";
+import type { RetentionPolicy } from "../../core/policy.ts";
 import { closeBooks, withStoresOf } from "../books.ts";
 import { ClientError, type Received } from "../client.ts";
 import type { Fault, FaultPoint } from "../faults/plan.ts";
@@ -276,7 +277,9 @@ export class ProcessWorld implements World {
         const isPassing = !(error instanceof ClientError) || error.retryable;
         const isHere = this.#server === server && !isConnectionError(error);
         if (!isPassing || (isHere && !(error instanceof ClientError)) || attempt === retryMax) {
-          throw new Error(`${error instanceof Error ? error.message : String(error)}\n${server.stderr}`, { cause: error });
+          throw new Error(`${error instanceof Error ? error.message : String(error)}\n${server.stderr}`, {
+            cause: error,
+          });
         }
         await Bun.sleep(againMs);
       }

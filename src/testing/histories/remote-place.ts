@@ -52,7 +52,12 @@ export class RemotePlaces implements AsyncDisposable {
   /** An empty one; the one before is over. */
   async make(): Promise<StorePlace> {
     await this.#hooks.call("mts_test_reset");
-    const address = { ...this.#minio.endpoint, bucket: `${bucketPrefix}-${++this.#places}`, prefix: "", addressing: "path" } as const;
+    const address = {
+      ...this.#minio.endpoint,
+      bucket: `${bucketPrefix}-${++this.#places}`,
+      prefix: "",
+      addressing: "path",
+    } as const;
     return {
       startMs,
       open: async () => {
