@@ -300,15 +300,15 @@ export class BrokerWorld implements World {
   }
 
   /** A new life after this one; once for all who wait. */
-  #rise(dead: Running): Promise<void> {
+  async #rise(dead: Running): Promise<void> {
+    if (this.#running !== dead) return;
     this.#rising ??= this.#riseFrom(dead).finally(() => {
       this.#rising = undefined;
     });
-    return this.#running === dead || this.#rising !== undefined ? this.#rising : Promise.resolve();
+    await this.#rising;
   }
 
   async #riseFrom(dead: Running): Promise<void> {
-    if (this.#running !== dead) return;
     this.deaths++;
     await close(dead);
     this.#running = await live(this.#place, this.#compress, new ManualClock(dead.clock.nowMs), this.writtenAtMs);

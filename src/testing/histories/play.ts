@@ -220,7 +220,8 @@ class Play {
       const through = this.#integer(0, subject.last);
       this.#say(`${subject.name}: all acknowledges through ${through}`);
       await this.#world.ack(subject.name, consumer, through);
-      return subject.acked(consumer, upTo(through));
+      subject.acked(consumer, upTo(through));
+      return;
     }
     const limit = this.#integer(1, 10);
     const isGivingUp = consumer === flaky;
