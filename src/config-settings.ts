@@ -117,6 +117,13 @@ const canonicalOrigin = (raw: string): string | undefined => {
   return new URL(raw).origin;
 };
 
+const parsePublicUrl = (raw: string): Parsed<string> => {
+  const origin = canonicalOrigin(raw);
+  return origin === undefined
+    ? { problem: "is no address; write a scheme and a host, such as https://stream.example.com, without a path" }
+    : { value: origin };
+};
+
 const parseOrigins = (raw: string): Parsed<readonly string[]> => {
   const entries = raw.split(",").map((entry) => entry.trim());
   if (entries.includes("*")) {
@@ -322,6 +329,13 @@ export const settings = {
     initial: "15m",
     meaning: "how long a pointer to a body, or an opened upload, is valid; 1s to 24h",
     parse: parsePointerLifetime,
+  }),
+  publicUrl: setting({
+    key: "public_url",
+    placeholder: "URL",
+    initial: "",
+    meaning: "where clients reach this server, for signed addresses of bodies in files; default: where it listens",
+    parse: optional(parsePublicUrl),
   }),
   maxBodyBytes: setting({
     key: "max_body_bytes",

@@ -74,6 +74,8 @@ export interface Config {
   readonly compress: "none" | "zstd";
   /** How long a signed address of a body, or of a place to put one, works, in milliseconds. */
   readonly pointerLifetimeMs: number;
+  /** Scheme, host and port at which clients reach this server; undefined when it is where it listens. */
+  readonly publicUrl: string | undefined;
   /** Largest body in bytes. */
   readonly bodyBytesMax: number;
   /** How long a message id is remembered, in milliseconds. */

@@ -117,6 +117,7 @@ const configFrom = (
     bodies: placeOf(valueOf(settings.bodiesUrl), "bodies"),
     compress: valueOf(settings.compress),
     pointerLifetimeMs: valueOf(settings.pointerLifetime),
+    publicUrl: valueOf(settings.publicUrl),
     bodyBytesMax: valueOf(settings.maxBodyBytes),
     dedupeWindowMs: valueOf(settings.dedupeWindow),
     sweepIntervalMs: valueOf(settings.sweepInterval),

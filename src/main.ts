@@ -61,6 +61,9 @@ export const startServer = async (config: Config, log: Logger, seams: Seams = {}
   }
 };
 
+/** Hosts that stand for all addresses of the machine. */
+const everyInterface: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
 const serve = async (
   config: Config,
   log: Logger,
@@ -68,11 +71,13 @@ const serve = async (
   clock: () => number,
   held: AsyncDisposableStack,
 ): Promise<RunningServer> => {
+  const running: { grpc?: GrpcTransport | undefined; url?: string } = {};
   const broker = createBroker({
     metadata,
     bodies,
     bodyBytesMax: config.bodyBytesMax,
     pointerLifetimeMs: config.pointerLifetimeMs,
+    ownAddress: () => config.publicUrl ?? running.url ?? "",
     clock,
     onActorFailure: (error, restarts) => {
       metrics.actorFailed();
@@ -103,7 +108,6 @@ const serve = async (
       sent: (bytes) => metrics.webSocket.sent(bytes),
     },
   });
-  const running: { grpc?: GrpcTransport | undefined } = {};
   const metrics = createMetrics({
     broker: () => broker.gauges(),
     webSocketConnections: () => ws.connections(),
@@ -142,6 +146,8 @@ const serve = async (
     websocket: ws.handlers,
   });
   held.defer(() => listener.close());
+  // Every interface is no address that anybody could ask.
+  if (!everyInterface.has(config.httpHost)) running.url = listener.url;
   const grpc = await startGrpc(config, {
     broker,
     budget,

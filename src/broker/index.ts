@@ -66,6 +66,8 @@ export interface BrokerOptions {
   readonly bodyBytesMax: number;
   /** How long pointers and addresses for uploads work, in milliseconds. */
   readonly pointerLifetimeMs?: number;
+  /** Scheme, host and port that go before signed addresses of our own; "" leaves them paths. */
+  readonly ownAddress?: () => string;
   readonly timers?: Timers;
   /** Unix milliseconds; only ages (`from=10m`) are counted from it. */
   readonly clock?: () => number;
@@ -114,6 +116,8 @@ class StreamBroker implements OwnedBroker {
   readonly #nacks: Batcher<NackRequest, NackOutcome>;
   readonly #dueClock: DueClock;
   readonly #pointerLifetimeMs: number;
+  /** A signed address with what has to go before it. */
+  readonly #whole: (url: string) => string;
   readonly #timers: Timers;
   readonly #clock: () => number;
   readonly #elapsedMs: () => number;
@@ -131,6 +135,8 @@ class StreamBroker implements OwnedBroker {
     this.#elapsedMs = elapsedMs;
     this.#clock = clock;
     this.#pointerLifetimeMs = options.pointerLifetimeMs ?? pointerLifetimeMsDefault;
+    const { ownAddress = () => "" } = options;
+    this.#whole = (url) => (url.startsWith("/") ? ownAddress() + url : url);
     const isShared = metadata.changes !== undefined;
     this.#hub = new Hub({ tails: { bytesMax: 32 * MiB, subjectCountMax: 8192 }, shared: isShared, timers, clock });
     this.#relay = metadata.changes === undefined ? undefined : this.#relayOf(metadata.changes, options);
@@ -140,6 +146,7 @@ class StreamBroker implements OwnedBroker {
       verified: new VerifiedBodies(bodies),
       bodyBytesMax,
       pointerLifetimeMs: this.#pointerLifetimeMs,
+      wholeUrl: this.#whole,
       clock,
     });
     this.#dueClock = new DueClock({
@@ -211,7 +218,9 @@ class StreamBroker implements OwnedBroker {
 
   async openUpload(claim: UploadClaim, parts: boolean): Promise<Upload> {
     this.#checkLength(claim);
-    return this.#bodies.openUpload(claim, this.#pointerLifetimeMs, parts);
+    const upload = await this.#bodies.openUpload(claim, this.#pointerLifetimeMs, parts);
+    const requests = upload.requests.map((each) => ({ ...each, url: this.#whole(each.url) }));
+    return { ...upload, requests };
   }
 
   async completeUpload(claim: UploadClaim, key: string): Promise<void> {

@@ -40,6 +40,8 @@ export interface ReaderOptions {
   readonly bodyBytesMax: number;
   /** How long pointers work, in milliseconds; to a message with a time to live no longer than that. */
   readonly pointerLifetimeMs: number;
+  /** A signed address with what has to go before it. */
+  readonly wholeUrl: (url: string) => string;
   /** Unix milliseconds. */
   readonly clock: () => number;
 }
@@ -134,8 +136,9 @@ export class Reader {
         parameter: "deliver",
       });
     }
-    const { bodies, pointerLifetimeMs, clock } = this.#options;
-    const pointer = await bodies.pointer(body, Math.max(0, Math.min(pointerLifetimeMs, expiresAtMs - clock())));
+    const { bodies, pointerLifetimeMs, wholeUrl, clock } = this.#options;
+    const signed = await bodies.pointer(body, Math.max(0, Math.min(pointerLifetimeMs, expiresAtMs - clock())));
+    const pointer = { ...signed, url: wholeUrl(signed.url) };
     const published = headers[codingHeader];
     if (published === undefined) return pointer;
     const codings = pointer.contentEncoding === undefined ? published : `${published}, ${pointer.contentEncoding}`;

@@ -26,7 +26,7 @@ export interface BodyPointer {
    * checksum includes, then `zstd` of the store, which it does not; undefined when there are none.
    */
   readonly contentEncoding?: string | undefined;
-  /** GET it with `headers`, which are part of the signature. A path alone when it is this server's own. */
+  /** GET it with `headers`, which are part of the signature. A path alone when it is our own and nobody knows where we are reached. */
   readonly url: string;
   readonly headers: Headers;
   /** Unix milliseconds until which the address works. */

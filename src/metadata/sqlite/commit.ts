@@ -15,7 +15,7 @@ import type { MessageIdTable, RememberedMessage } from "./message-ids.ts";
 import type { MessageInsert } from "./message-inserts.ts";
 
 import type { MovedNotes } from "./moved.ts";
-import type { ObjectTable, Origin } from "./objects.ts";
+import { noObjectId, type ObjectTable, type Origin } from "./objects.ts";
 import { References } from "./references.ts";
 import { cutExpired, type RetentionTables, trimSubject } from "./retention.ts";
 import { bytesOf, messagesOf } from "./subjects.ts";
@@ -43,10 +43,10 @@ interface Lane {
   scheduledIds: Map<string, Scheduled> | undefined;
 }
 
-interface Accepted {
-  readonly entry: CommitEntry;
-  readonly sequence: Sequence;
-  readonly bodyBytesThrough: number;
+/** An entry that is stored. */
+interface Accepted extends MessageInsert {
+  readonly lane: Lane;
+  objectId: number;
 }
 
 /** An entry that is kept for later. */
@@ -93,9 +93,8 @@ export const commitEntries = (
   nowMs: number,
   origin: Origin = "published",
 ): readonly CommitOutcome[] => {
-  const empty = { lanes: new Map(), objects: new Map(), scheduled: [] };
-  const batch: Batch = { tables, nowMs, origin, ...empty };
-  const { lanes } = batch;
+  const lanes = new Map<Subject, Lane>();
+  const batch: Batch = { tables, nowMs, origin, lanes, objects: new Map(), scheduled: [] };
   const outcomes: CommitOutcome[] = [];
   for (const entry of entries) {
     let lane = lanes.get(entry.subject);
@@ -154,7 +153,7 @@ const decide = (batch: Batch, lane: Lane, entry: CommitEntry): CommitOutcome => 
   if (entry.ttlMs !== undefined) {
     lane.expiresAtMs = Math.min(lane.expiresAtMs ?? Infinity, lane.timestampMs + entry.ttlMs);
   }
-  lane.accepted.push({ entry, sequence, bodyBytesThrough: lane.bodyBytes });
+  lane.accepted.push({ entry, lane, sequence, bodyBytesThrough: lane.bodyBytes, objectId: noObjectId });
   if (messageId !== undefined) {
     lane.messageIds ??= new Map();
     lane.messageIds.set(messageId, { sequence, timestampMs: lane.timestampMs });
@@ -230,48 +229,49 @@ const saveLanes = (tables: CommitTables, lanes: ReadonlyMap<Subject, Lane>): voi
 
 const saveMessages = (batch: Batch, objectIds: ReadonlyMap<string, number>): void => {
   const { tables, lanes, nowMs, origin } = batch;
-  const rows: MessageInsert[] = [];
+  const rows: Accepted[] = [];
   let newIds = 0;
   for (const lane of lanes.values()) {
-    if (lane.accepted.length === 0) continue;
-    const start = rows.length;
-    for (const accepted of lane.accepted) rows.push(rowOf(lane, accepted, objectIds));
-    saveSpans(tables.objects, rows, start, origin);
-    if (origin !== "published") for (const { sequence } of lane.accepted) tables.moved.note(lane.subject, sequence);
+    for (const row of lane.accepted) {
+      row.objectId = objectIdOf(objectIds, row.entry);
+      rows.push(row);
+      if (origin !== "published") tables.moved.note(lane.subject, row.sequence);
+    }
+    saveSpans(tables.objects, lane, origin);
     if (lane.messageIds !== undefined) newIds += saveMessageIds(tables, lane, nowMs);
   }
   tables.messages.insert(rows);
   if (rows.length > 0) tables.messageIds.clean(newIds, nowMs);
 };
 
-const rowOf = (
-  { id, timestampMs }: Lane,
-  { entry, sequence, bodyBytesThrough }: Accepted,
-  objectIds: ReadonlyMap<string, number>,
-): MessageInsert => {
-  const { headers, body, ttlMs } = entry;
+const objectIdOf = (objectIds: ReadonlyMap<string, number>, { body }: CommitEntry): number => {
   const objectId = objectIds.get(body.object);
-  assert(id !== undefined, "A subject with messages has a row.");
   assert(objectId !== undefined, "Every object of the batch was looked up.");
-  const expiresAtMs = ttlMs === undefined ? undefined : timestampMs + ttlMs;
-  return { subjectId: id, sequence, timestampMs, headers, objectId, body, bodyBytesThrough, expiresAtMs };
+  return objectId;
 };
 
-/** Notes in which objects the rows of one subject are. @param start where they begin */
-const saveSpans = (objects: ObjectTable, rows: readonly MessageInsert[], start: number, origin: Origin): void => {
-  let first: MessageInsert | undefined;
-  let last: MessageInsert | undefined;
-  for (let index = start; index < rows.length; index++) {
-    const row = rows[index];
-    if (first !== undefined && last !== undefined && row?.objectId !== first.objectId) {
-      objects.noteSpan(first.objectId, first.subjectId, first.sequence, last.sequence, origin);
-      first = undefined;
+/** Notes in which objects the messages of a subject are. */
+const saveSpans = (objects: ObjectTable, { id, accepted }: Lane, origin: Origin): void => {
+  let [first, last] = [accepted[0], accepted[0]];
+  for (const row of accepted) {
+    if (row.objectId !== first?.objectId) {
+      saveSpan(objects, id, first, last, origin);
+      first = row;
     }
-    first ??= row;
     last = row;
   }
-  if (first === undefined || last === undefined) return;
-  objects.noteSpan(first.objectId, first.subjectId, first.sequence, last.sequence, origin);
+  saveSpan(objects, id, first, last, origin);
+};
+
+const saveSpan = (
+  objects: ObjectTable,
+  subjectId: number | undefined,
+  first: Accepted | undefined,
+  last: Accepted | undefined,
+  origin: Origin,
+): void => {
+  if (subjectId === undefined || first === undefined || last === undefined) return;
+  objects.noteSpan(first.objectId, subjectId, first.sequence, last.sequence, origin);
 };
 
 /** How many there were. */
@@ -288,8 +288,7 @@ const saveMessageIds = (tables: CommitTables, { id, accepted, timestampMs }: Lan
 
 const saveScheduled = ({ tables, scheduled }: Batch, objectIds: ReadonlyMap<string, number>): void => {
   for (const each of scheduled) {
-    const objectId = objectIds.get(each.entry.body.object);
-    assert(objectId !== undefined, "Every object of the batch was looked up.");
+    const objectId = objectIdOf(objectIds, each.entry);
     const scheduleId = String(tables.delayed.insert(each.entry, objectId, each.dueAtMs));
     for (const outcome of each.outcomes) outcome.scheduleId = scheduleId;
   }

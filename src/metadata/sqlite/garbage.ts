@@ -8,8 +8,10 @@ import type { Sequence } from "../../core/message.ts";
 import type { Connection } from "./connection.ts";
 import type { ObjectTable } from "./objects.ts";
 
-/** Rows of one slice: a few milliseconds. */
-const sliceRows = 5000;
+/** Rows of one slice: a millisecond or two. */
+const sliceRows = 500;
+/** For each millisecond of work so many of rest. */
+const restShare = 2;
 /** How long to wait after a slice that failed (a full disk may refuse even this). */
 const retryMs = 5000;
 
@@ -95,10 +97,13 @@ export class Garbage {
 
   async #run(): Promise<void> {
     try {
-      while (await this.#turn()) {
+      let tookMs = 0;
+      while (await this.#turn(tookMs * restShare)) {
+        const startMs = performance.now();
         // Mostly nothing is left, and looking takes no lock that others would wait for.
         if (this.#next.get() === null) return;
         this.#connection.write("relaxed", () => this.#slice());
+        tookMs = performance.now() - startMs;
       }
     } catch {
       // Nothing is lost: the note stays until its rows are gone. Commits meet, and report, the same trouble.
@@ -107,9 +112,9 @@ export class Garbage {
     }
   }
 
-  /** Lets everybody else go first; false when the store is closing. */
-  async #turn(): Promise<boolean> {
-    await new Promise((resolve) => setImmediate(resolve));
+  /** Lets everybody else go first, for so long; false when the store is closing. */
+  async #turn(ms: number): Promise<boolean> {
+    await new Promise((resolve) => (ms === 0 ? setImmediate(resolve) : setTimeout(resolve, ms)));
     return !this.#stopped;
   }
 

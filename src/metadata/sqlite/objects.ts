@@ -35,11 +35,15 @@ export interface SpanRow {
   readonly last_sequence: Sequence;
 }
 
+/** An object as it is after messages came to it. */
 interface ReferredRow {
   readonly id: number;
-  readonly bytes: number;
-  readonly digits: number;
+  bytes: number;
+  digits: number;
 }
+
+/** Objects whose rows are known, so that a commit into one that is being written to need not look for it. */
+const knownMax = 16;
 
 /** Ranges are joined over gaps up to this: looking at so many rows costs less than a range more. */
 const gapMax = 64;
@@ -47,8 +51,10 @@ const gapMax = 64;
 /** Statements on objects and their spans. */
 export class ObjectTable {
   readonly #dead: DeadTable;
-  readonly #known = new KnownSpans(gapMax);
+  readonly #known = new Map<string, ReferredRow>();
+  readonly #knownSpans = new KnownSpans(gapMax);
   readonly #refer: Statement<ReferredRow, [string, number, number, number, number]>;
+  readonly #referAgain: Statement<unknown, [number, number, number, number, number]>;
   readonly #setDigits: Statement<unknown, [number, number]>;
   readonly #find: Statement<{ readonly id: number }, [string]>;
   readonly #referenced: Statement<{ readonly id: number }, [string]>;
@@ -68,6 +74,10 @@ export class ObjectTable {
        ON CONFLICT (name) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes,
          alive_bytes = alive_bytes + excluded.alive_bytes, committed_at = max(committed_at, excluded.committed_at)
        RETURNING id, bytes, digits`,
+    );
+    this.#referAgain = connection.prepare(
+      `UPDATE objects SET messages = messages + ?1, bytes = bytes + ?2, alive_bytes = alive_bytes + ?3,
+         committed_at = max(committed_at, ?4) WHERE id = ?5`,
     );
     this.#setDigits = connection.prepare("UPDATE objects SET digits = ? WHERE id = ?");
     this.#find = connection.prepare("SELECT id FROM objects WHERE name = ?");
@@ -93,11 +103,20 @@ export class ObjectTable {
   /** Counts messages that come to point into an object, and answers its id. */
   refer(object: string, { messages, newBytes, aliveBytes }: Reference, nowMs: number): number {
     if (object === "") return noObjectId;
-    const row = this.#refer.get(object, messages, newBytes, aliveBytes, nowMs);
-    if (row === null) return noObjectId;
+    let row = this.#known.get(object);
+    if (row === undefined) {
+      row = this.#refer.get(object, messages, newBytes, aliveBytes, nowMs) ?? undefined;
+      if (row === undefined) return noObjectId;
+      this.#know(object, row);
+    } else {
+      this.#referAgain.run(messages, newBytes, aliveBytes, nowMs, row.id);
+      row.bytes += newBytes;
+    }
+    // An index leads with it, which would have to be written at each commit if it were counted there.
     const digits = String(row.bytes).length;
-    // Almost never: an index leads with it, which the other columns would have written anew by each commit.
-    if (digits !== row.digits) this.#setDigits.run(digits, row.id);
+    if (digits === row.digits) return row.id;
+    row.digits = digits;
+    this.#setDigits.run(digits, row.id);
     return row.id;
   }
 
@@ -120,7 +139,8 @@ export class ObjectTable {
     const left = this.#release.get(messages, bytes, objectId);
     if (left === null || left.messages > 0) return;
     const forgotten = this.#forget.get(objectId);
-    this.#known.drop(objectId);
+    this.#knownSpans.drop(objectId);
+    if (forgotten !== null) this.#known.delete(forgotten.name);
     this.#forgetSpans.run(objectId);
     if (forgotten !== null) this.#dead.add(forgotten.name, Math.max(sinceMs, forgotten.linger_until_ms));
   }
@@ -136,7 +156,7 @@ export class ObjectTable {
    */
   noteSpan(objectId: number, subjectId: number, first: Sequence, last: Sequence, origin: Origin): void {
     if (objectId === noObjectId) return;
-    const span = this.#known.cover(objectId, subjectId, first, last);
+    const span = this.#knownSpans.cover(objectId, subjectId, first, last);
     if (span === undefined) return;
     if (origin !== "published" && this.#growSpan.run(objectId, subjectId, span.first, span.last).changes > 0) return;
     this.#addSpan.run(objectId, subjectId, span.first, span.last);
@@ -145,6 +165,7 @@ export class ObjectTable {
   /** What was noted may not be there: a transaction was undone. */
   forgetKnown(): void {
     this.#known.clear();
+    this.#knownSpans.clear();
   }
 
   /** Notes where messages of the object are that lie anywhere in a subject. */
@@ -165,5 +186,13 @@ export class ObjectTable {
   /** Where messages of the object may be; others may lie between them. */
   spans(objectId: number): readonly SpanRow[] {
     return this.#spans.all(objectId);
+  }
+
+  #know(object: string, row: ReferredRow): void {
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size < knownMax) break;
+      this.#known.delete(oldest);
+    }
+    this.#known.set(object, row);
   }
 }

@@ -11,11 +11,11 @@ import { ProcessWorld } from "./process-world.ts";
 import { RemotePlaces } from "./remote-place.ts";
 
 const caseMsMax = 120_000;
-/** Seeds that found something once. */
-const seeds = [39, 82, 96] as const;
+/** Seeds that found something once: messages of one object in ranges that overlapped, which were counted twice. */
+const foundBySeeds = [82] as const;
 
 describe("with a clock that is moved", () => {
-  test.each([1, 2, 3, 4, 5, 6, ...seeds])(
+  test.each([1, 2, 3, 4, 5, 6, ...foundBySeeds])(
     "over SQLite and files, seed %d",
     async (seed) => {
       await using world = await BrokerWorld.start(await makeEmbeddedPlace(), seed % 2 === 0);
