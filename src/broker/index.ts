@@ -364,7 +364,7 @@ class StreamBroker implements OwnedBroker {
       return { page, found: page.envelopes.length > 0, dueInMs: page.nextDueInMs };
     });
     if (autoAck && pulled.envelopes.length > 0) this.#hub.acknowledged(subject);
-    return this.#loadPulled(subject, pulled, deliver);
+    return this.#loadPulled(subject, pulled, deliver, bounds.decodedBytesMax);
   }
 
   async peek(subject: Subject, name: ConsumerName, limit: number, deliver?: DeliverAs): Promise<Page> {
@@ -508,8 +508,13 @@ class StreamBroker implements OwnedBroker {
     }
   }
 
-  async #loadPulled(subject: Subject, pulled: PulledPage, deliver?: DeliverAs): Promise<Page> {
-    const loaded = await this.#reader.load(pulled.envelopes, deliver);
+  async #loadPulled(
+    subject: Subject,
+    pulled: PulledPage,
+    deliver?: DeliverAs,
+    decodedBytesMax?: number,
+  ): Promise<Page> {
+    const loaded = await this.#reader.load(pulled.envelopes, deliver, decodedBytesMax);
     const last = pulled.envelopes.at(-1);
     // A page of `all` is a plain range: go on behind it. Leases may be redeliveries: new ones come behind the cursor.
     const next = pulled.ack === "all" && last !== undefined ? last.sequence + 1 : pulled.nextSequence;

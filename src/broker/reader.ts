@@ -61,11 +61,21 @@ export const nextSequence = (from: Sequence, { head, envelopes }: EnvelopePage):
   return last === undefined ? Math.max(from, head.lastSequence + 1) : last.sequence + 1;
 };
 
+/** Bounds of a page, and of the decoded bodies on it together; a single larger one still comes. */
+export interface ReadBounds extends PageBounds {
+  readonly decodedBytesMax: number;
+}
+
 /**
  * Bounds of a page by what is wanted of the bodies: pointers weigh the same whatever they point at, what is decoded
  * grows.
  */
-export const boundsFor = (deliver: DeliverAs | undefined, { limit, bodyBytesMax }: PageBounds): PageBounds => {
+export const boundsFor = (deliver: DeliverAs | undefined, asked: PageBounds): ReadBounds => ({
+  ...storedBounds(deliver, asked),
+  decodedBytesMax: Math.min(asked.bodyBytesMax, pageBodyBytesMax),
+});
+
+const storedBounds = (deliver: DeliverAs | undefined, { limit, bodyBytesMax }: PageBounds): PageBounds => {
   switch (deliver) {
     case "pointer":
       return {
@@ -89,14 +99,14 @@ export class Reader {
   }
 
   /** @param bounds see `boundsFor` @throws StreamError `unavailable` */
-  async page(subject: Subject, from: Sequence, bounds: PageBounds, deliver: DeliverAs = "body"): Promise<LoadedPage> {
+  async page(subject: Subject, from: Sequence, bounds: ReadBounds, deliver: DeliverAs = "body"): Promise<LoadedPage> {
     const page = await this.#options.metadata.range(subject, from, bounds);
     const next = nextSequence(from, page);
     if (deliver !== "decoded") {
       return { ...(await this.load(page.envelopes, deliver)), head: page.head, nextSequence: next };
     }
     const read = await this.#read(page.envelopes);
-    const messages = await this.#decode(read.messages, { bytesMax: pageBodyBytesMax, isCut: true });
+    const messages = await this.#decode(read.messages, { bytesMax: bounds.decodedBytesMax, isCut: true });
     // Decoded they may be too much for one page, which ends earlier then.
     const end = read.messages[messages.length]?.sequence ?? next;
     const damaged = read.damaged.filter(({ sequence }) => sequence < end);
@@ -105,15 +115,19 @@ export class Reader {
 
   /**
    * Envelopes of one subject as they are wanted; each is among the messages or the damaged ones, unless it is not stored
-   * any more. @throws StreamError `unavailable`
+   * any more. @param decodedBytesMax what is decoded beyond it comes as published @throws StreamError `unavailable`
    */
-  async load(envelopes: readonly LoadableEnvelope[], deliver: DeliverAs = "body"): Promise<LoadedMessages> {
+  async load(
+    envelopes: readonly LoadableEnvelope[],
+    deliver: DeliverAs = "body",
+    decodedBytesMax = pageBodyBytesMax,
+  ): Promise<LoadedMessages> {
     if (envelopes.length === 0) return { messages: [], damaged: [] };
     if (deliver === "pointer") return { messages: await this.#point(envelopes), damaged: [] };
     const read = await this.#read(envelopes);
     if (deliver === "body") return read;
-    const bytesMax = Math.max(pageBodyBytesMax, this.#options.bodyBytesMax);
-    return { messages: await this.#decode(read.messages, { bytesMax, isCut: false }), damaged: read.damaged };
+    const messages = await this.#decode(read.messages, { bytesMax: decodedBytesMax, isCut: false });
+    return { messages, damaged: read.damaged };
   }
 
   /** Messages that are in memory, as they are wanted. @throws StreamError `unavailable` */

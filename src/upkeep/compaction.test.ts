@@ -170,6 +170,31 @@ test("many tiny objects become one, and a few stay as they are", async () => {
   expect(await storeBytes(rig)).toBe(100_000);
 });
 
+test("a pass ends although ever new tiny objects come of age", async () => {
+  await using rig = await startBrokerRig();
+  const { metadata, bodies, clock } = rig;
+  let published = 0;
+  const publishTiny = async (): Promise<void> => {
+    for (const sequence of upTo(16, published + 1)) {
+      await publishSome(rig, 1, 100, sequence);
+      await bodies.seal?.(await objectsOf(rig));
+    }
+    published += 16;
+    clock.advance(graceMs);
+  };
+  await publishTiny();
+  const figures = await runPass(
+    { metadata, bodies },
+    {
+      ...{ graceMs, removed: new RemovedObjects(0, () => clock.nowMs), orphans: false, clock: () => clock.nowMs },
+      compaction: { ...choice, memory: new CompactionMemory() },
+      rest: publishTiny,
+    },
+  );
+  expect(figures.moved).toBeLessThan(published);
+  await expectBodies(rig, upTo(published), 100);
+});
+
 test("several messages that share one body, dead letters and delayed ones keep it", async () => {
   await using rig = await startBrokerRig();
   const { broker, clock } = rig;

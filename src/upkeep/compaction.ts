@@ -17,6 +17,8 @@ const objectsMax = 256;
 const aliveBytesMax = 32 * MiB;
 /** Bodies written as one: as they lie in the store, and as they are in memory meanwhile. */
 const batchMax = { storedBytes: 4 * MiB, bytes: 16 * MiB, count: 1000 } as const;
+/** Bodies that one transaction moves: others wait for it. */
+const movesMax = 500;
 /** A larger body is never whole in memory. */
 const wholeBytesMax = 16 * MiB;
 /** Bounds of the time for which no other node gets the same objects; twice handed out does no harm. */
@@ -202,8 +204,14 @@ class Compaction {
   }
 
   async #moved(moves: readonly { readonly from: BodyRef; readonly to: BodyRef }[]): Promise<CompactionStep> {
-    const moved = await this.stores.metadata.moveBodies(moves, this.options.pointerLifetimeMs);
-    return { ...noStep, moved, movedBytes: moves.reduce((sum, { to }) => sum + storedBytesOf(to), 0) };
+    let step = noStep;
+    for (let first = 0; first < moves.length; first += movesMax) {
+      if (first > 0) await this.options.onStep(step);
+      const some = moves.slice(first, first + movesMax);
+      const moved = await this.stores.metadata.moveBodies(some, this.options.pointerLifetimeMs);
+      step = { ...noStep, moved, movedBytes: some.reduce((sum, { to }) => sum + storedBytesOf(to), 0) };
+    }
+    return step;
   }
 
   async #read(refs: readonly BodyRef[]): Promise<{

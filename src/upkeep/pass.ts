@@ -62,7 +62,6 @@ export const runPass = async (stores: SweepStores, options: PassOptions): Promis
   await pass.expire();
   // Before the objects are deleted, so that old orphans need not wait for another pass when the grace is short.
   if (options.orphans) await pass.condemnOrphans();
-  // Also before, as compaction may take long.
   await pass.deleteDead();
   await pass.compact();
   await pass.deleteDead();
@@ -117,13 +116,16 @@ class Pass {
       minAgeMs: () => graceMs + Math.max(0, clock() - startMs),
       signal,
       onDamaged,
-      onStep: ({ rewritten, moved, movedBytes, damaged }) =>
-        this.#did({
+      onStep: async ({ rewritten, moved, movedBytes, damaged }) => {
+        await this.#did({
           rewritten: this.figures.rewritten + rewritten,
           moved: this.figures.moved + moved,
           movedBytes: this.figures.movedBytes + movedBytes,
           damaged: this.figures.damaged + damaged,
-        }),
+        });
+        // What came of age meanwhile does not wait for the end of this.
+        await this.deleteDead();
+      },
     });
   }
 

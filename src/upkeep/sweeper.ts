@@ -10,8 +10,11 @@ import { RemovedObjects } from "./removed.ts";
 
 /** Between two passes that fail, in milliseconds at most, unless the interval is longer. */
 const backOffMsMax = 5 * 60_000;
-/** For each millisecond of work in a pass so many of rest: upkeep gets a fifth of the time at most. */
-const restShare = 4;
+/**
+ * For each millisecond of work in a pass so many of rest: upkeep gets a third of the time at most. What others notice is
+ * how long one step is, more than how soon the next one comes.
+ */
+const restShare = 2;
 /** A stop does not wait longer than this for a step that is under way; the next start goes on from there. */
 const stopMsMax = 1000;
 
