@@ -256,12 +256,12 @@ describe("where a token stands", () => {
 describe("signed addresses", () => {
   const send = (
     method: string,
-    path: string,
+    pathOrUrl: string,
     token: string | undefined,
     body?: string,
     headers = {},
   ): Promise<Response> =>
-    fetch(auth().server.url + path, {
+    fetch(new URL(pathOrUrl, auth().server.url), {
       method,
       headers: { ...headers, ...(token === undefined ? {} : bearer(token)) },
       ...(body !== undefined && { body }),
