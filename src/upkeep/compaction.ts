@@ -18,7 +18,7 @@ const aliveBytesMax = 32 * MiB;
 /** Bodies written as one: as they lie in the store, and as they are in memory meanwhile. */
 const batchMax = { storedBytes: 4 * MiB, bytes: 16 * MiB, count: 1000 } as const;
 /** Bodies that one transaction moves: others wait for it. */
-const movesMax = 500;
+const movesMax = 250;
 /** A larger body is never whole in memory. */
 const wholeBytesMax = 16 * MiB;
 /** Bounds of the time for which no other node gets the same objects; twice handed out does no harm. */

@@ -40,7 +40,8 @@ const pass = async (
   const startMs = performance.now();
   const publish = async (): Promise<void> => {
     for (let first = 0; first < messages; first += publishWindow) {
-      const bodies = Array.from({ length: publishWindow }, (_, place) => bodyOf(first + place, bodyBytes));
+      const length = Math.min(publishWindow, messages - first);
+      const bodies = Array.from({ length }, (_, place) => bodyOf(first + place, bodyBytes));
       await Promise.all(bodies.map((body) => publisher.publish(subject, body)));
     }
   };

@@ -48,7 +48,7 @@ export const hotPathScenario = (options: UpkeepOptions): Scenario => {
           await rig.withStores((stores) => fill(stores, { ...plan, deliverAt: { inMs: hourMs } }));
         }
         show("publishing");
-        return measureOn(rig, flags, bench);
+        return await measureOn(rig, flags, bench);
       };
       const off = await fresh(0, noUpkeepFlags);
       const on = await fresh(scaled(bench, 100_000), idleFlags);

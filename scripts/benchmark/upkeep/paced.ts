@@ -33,7 +33,7 @@ export class PacedPublisher {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #startMs = performance.now();
   #sent = 0;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   private constructor(mts: Mts, perSecond: number, bodyBytes: number) {
     this.#mts = mts;
@@ -78,7 +78,7 @@ export class PacedPublisher {
     this.#mts.publish(`others.${number % subjects}`, bodyOf(number, bodyBytes)).then(
       () => this.#samples.push({ atMs, tookMs: performance.now() - atMs }),
       (error: unknown) => {
-        this.#failure ??= error;
+        this.#failure ??= error instanceof Error ? error : new Error(String(error));
       },
     );
   }

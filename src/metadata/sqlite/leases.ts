@@ -63,7 +63,7 @@ const settledAt = (consumer: ConsumerRow, nowMs: number): At =>
 /** Statements on pending and settled messages. */
 export class LeaseTable {
   readonly #due: Statement<LeasedMessageRow, [...At, number, number]>;
-  readonly #fresh: Statement<MessageRow, [number, number, number, number]>;
+  readonly #fresh: Statement<MessageRow, [number, number, number, number, number]>;
   readonly #settleExhausted: Statement<SequenceRow, At>;
   readonly #exhaustedCount: Statement<Count, At>;
   readonly #exhausted: Statement<HeldMessage, [...At, number]>;
@@ -100,13 +100,14 @@ export class LeaseTable {
          WHERE consumer_id = ?1 AND due_at <= ?2 AND ${isLeft} AND NOT ${isExhausted} ORDER BY sequence LIMIT ?6)
        SELECT ${messageColumns}, due.deliveries FROM due
          CROSS JOIN messages m ON m.subject_id = ?5 AND m.sequence = due.sequence
+           AND (m.expires_at IS NULL OR m.expires_at > ?2)
          LEFT JOIN objects o ON o.id = m.object_id ORDER BY due.sequence`,
     );
     this.#fresh = connection.prepare(
       `SELECT ${messageColumns} FROM messages m LEFT JOIN objects o ON o.id = m.object_id
        WHERE m.subject_id = ? AND m.sequence > ?
          AND NOT EXISTS (SELECT 1 FROM settled_ahead s WHERE s.consumer_id = ? AND s.sequence = m.sequence)
-       ORDER BY m.sequence LIMIT ?`,
+         AND (m.expires_at IS NULL OR m.expires_at > ?) ORDER BY m.sequence LIMIT ?`,
     );
     this.#settleExhausted = connection.prepare(
       `DELETE FROM pending WHERE consumer_id = ?1 AND ${isLeft} AND ${isExhausted} RETURNING sequence`,
@@ -188,11 +189,17 @@ export class LeaseTable {
   }
 
   /** Messages whose turn comes first now. @param messagesMax beside the meter's bounds */
-  fresh(consumer: ConsumerRow, subject: SubjectRow, meter: PageMeter, messagesMax: number): PulledEnvelope[] {
+  fresh(
+    consumer: ConsumerRow,
+    subject: SubjectRow,
+    meter: PageMeter,
+    messagesMax: number,
+    nowMs: number,
+  ): PulledEnvelope[] {
     const envelopes: PulledEnvelope[] = [];
     const limit = Math.min(meter.room, messagesMax);
     if (limit <= 0 || subject.last_sequence <= consumer.delivered_through) return envelopes;
-    for (const row of this.#fresh.iterate(subject.id, consumer.delivered_through, consumer.id, limit)) {
+    for (const row of this.#fresh.iterate(subject.id, consumer.delivered_through, consumer.id, nowMs, limit)) {
       if (!meter.takes(row.body_length)) break;
       envelopes.push({ ...envelopeOf(subject.name, row), deliveries: 1 });
     }

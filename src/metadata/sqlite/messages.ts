@@ -91,7 +91,7 @@ export class PageMeter {
 /** Statements on messages and objects. */
 export class MessageTable {
   readonly #inserts: MessageInserts;
-  readonly #page: Statement<MessageRow, [number, number, number]>;
+  readonly #page: Statement<MessageRow, [number, number, number, number]>;
   readonly #find: Statement<MessageRow, [number, number, number]>;
   readonly #probe: Statement<{ readonly sequence: number; readonly timestamp: number }, [number, number]>;
   readonly #beginning: Statement<{ readonly first: number; readonly bytesBefore: number }, [number, number]>;
@@ -99,13 +99,16 @@ export class MessageTable {
   readonly #stored: Statement<StoredRow, [number, number, number]>;
   readonly #remove: Statement<unknown, [number, number, number]>;
   readonly #expired: Statement<StoredRow, [number, number, number, number]>;
-  readonly #nextExpiry: Statement<{ readonly expires_at: number }, [number, number]>;
+  readonly #expiredAmount: Statement<{ readonly messages: number; readonly bytes: number }, [number, number, number]>;
+  readonly #alive: Statement<{ readonly sequence: number }, [number, number, number]>;
+  readonly #nextExpiry: Statement<{ readonly expires_at: number | null }, [number, number]>;
 
   constructor(connection: Connection) {
     this.#inserts = new MessageInserts(connection);
     this.#page = connection.prepare(
       `SELECT ${messageColumns} FROM messages m LEFT JOIN objects o ON o.id = m.object_id
-       WHERE m.subject_id = ? AND m.sequence >= ? ORDER BY m.sequence LIMIT ?`,
+       WHERE m.subject_id = ? AND m.sequence >= ? AND (m.expires_at IS NULL OR m.expires_at > ?)
+       ORDER BY m.sequence LIMIT ?`,
     );
     this.#find = connection.prepare(
       `SELECT ${messageColumns} FROM messages m LEFT JOIN objects o ON o.id = m.object_id
@@ -129,11 +132,23 @@ export class MessageTable {
     this.#remove = connection.prepare("DELETE FROM messages WHERE subject_id = ? AND sequence >= ? AND sequence <= ?");
     this.#expired = connection.prepare(
       `SELECT ${storedColumns} FROM messages INDEXED BY messages_expiry
-       WHERE subject_id = ? AND expires_at <= ? AND sequence >= ? ORDER BY expires_at, sequence LIMIT ?`,
+       WHERE subject_id = ?1 AND expires_at / 1000 <= ?2 / 1000 AND expires_at <= ?2 AND sequence >= ?3
+       ORDER BY expires_at / 1000, sequence LIMIT ?4`,
+    );
+    this.#expiredAmount = connection.prepare(
+      `SELECT count(*) AS messages, coalesce(sum(body_length), 0) AS bytes FROM messages INDEXED BY messages_expiry
+       WHERE subject_id = ?1 AND expires_at / 1000 <= ?2 / 1000 AND expires_at <= ?2 AND sequence >= ?3`,
+    );
+    this.#alive = connection.prepare(
+      `SELECT sequence FROM messages WHERE subject_id = ? AND sequence >= ? AND (expires_at IS NULL OR expires_at > ?)
+       ORDER BY sequence LIMIT 1`,
     );
     this.#nextExpiry = connection.prepare(
-      `SELECT expires_at FROM messages INDEXED BY messages_expiry
-       WHERE subject_id = ? AND expires_at > ? ORDER BY expires_at LIMIT 1`,
+      `SELECT min(expires_at) AS expires_at FROM messages INDEXED BY messages_expiry
+       WHERE subject_id = ?1 AND expires_at > ?2 AND expires_at / 1000 = (
+         SELECT expires_at / 1000 FROM messages INDEXED BY messages_expiry
+         WHERE subject_id = ?1 AND expires_at / 1000 >= ?2 / 1000 AND expires_at > ?2
+         ORDER BY expires_at / 1000 LIMIT 1)`,
     );
   }
 
@@ -142,11 +157,14 @@ export class MessageTable {
     this.#inserts.run(messages);
   }
 
-  /** Stored messages from a sequence on, as far as the meter goes; nothing below the subject's first. */
-  page(subject: SubjectRow, fromSequence: Sequence, meter: PageMeter): Envelope[] {
+  /**
+   * Messages from a sequence on that are stored and whose time to live has not ended, as far as the meter goes; nothing
+   * below the subject's first.
+   */
+  page(subject: SubjectRow, fromSequence: Sequence, meter: PageMeter, nowMs: number): Envelope[] {
     const envelopes: Envelope[] = [];
     const from = Math.max(fromSequence, subject.first_sequence);
-    for (const row of this.#page.iterate(subject.id, from, meter.room)) {
+    for (const row of this.#page.iterate(subject.id, from, nowMs, meter.room)) {
       if (!meter.takes(row.body_length)) break;
       envelopes.push(envelopeOf(subject.name, row));
     }
@@ -196,9 +214,19 @@ export class MessageTable {
     }
   }
 
-  /** Some of the messages of a subject whose time to live is over. */
+  /** Some of the messages of a subject whose time to live is over: by seconds, and within one ascending. */
   expired(subject: SubjectRow, nowMs: number, limit: number): readonly StoredRow[] {
     return this.#expired.all(subject.id, nowMs, subject.first_sequence, limit);
+  }
+
+  /** How many of a subject's messages have outlived their time, and their bytes. */
+  expiredAmount(subject: SubjectRow, nowMs: number): { readonly messages: number; readonly bytes: number } {
+    return this.#expiredAmount.get(subject.id, nowMs, subject.first_sequence) ?? { messages: 0, bytes: 0 };
+  }
+
+  /** The first message whose time has not ended; last + 1 when there is none. */
+  firstAlive(subject: SubjectRow, nowMs: number): Sequence {
+    return this.#alive.get(subject.id, subject.first_sequence, nowMs)?.sequence ?? subject.last_sequence + 1;
   }
 
   /** When the next time to live ends that ends after now; null when none does. */

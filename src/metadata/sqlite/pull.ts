@@ -85,14 +85,14 @@ const planTurn = (tables: StateTables, { consumer, subject, bounds, autoAck, now
   if (subject === null) return { again: [], fresh: [] };
   const meter = new PageMeter(bounds);
   if (consumer.ack === "all") {
-    const envelopes = tables.messages.page(subject, consumer.acked_through + 1, meter);
+    const envelopes = tables.messages.page(subject, consumer.acked_through + 1, meter, nowMs);
     const deliveries = (sequence: Sequence) => (sequence <= consumer.delivered_through ? 2 : 1);
     return { again: [], fresh: envelopes.map((each) => ({ ...each, deliveries: deliveries(each.sequence) })) };
   }
   const again = tables.leases.due(consumer, subject, meter, nowMs);
   // What is acknowledged at once is never held, so it needs no place among what is.
   const leasesMax = autoAck ? Infinity : consumer.max_ack_pending - tables.leases.held(consumer, nowMs);
-  return { again, fresh: tables.leases.fresh(consumer, subject, meter, leasesMax) };
+  return { again, fresh: tables.leases.fresh(consumer, subject, meter, leasesMax, nowMs) };
 };
 
 const applyAll = (releases: ReleaseNotes, { consumer, autoAck }: Turn, plan: Plan): void => {

@@ -39,6 +39,7 @@ export const redriveLetters = (
     letters,
     request.from,
     new PageMeter({ limit: lookedAtMax, bodyBytesMax: Infinity }),
+    nowMs,
   );
   const { found, lookedThrough } = choose(page, request);
   const entries = found.map(({ headers, body }) => ({

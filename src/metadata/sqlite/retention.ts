@@ -13,7 +13,7 @@ import type { MessageTable } from "./messages.ts";
 import type { PolicyTable } from "./policies.ts";
 import { cutSubject, type PurgeTables } from "./purge.ts";
 import { bytesOf, messagesOf, type SubjectRow, type SubjectTable } from "./subjects.ts";
-import { mayHaveEnded, removeEnded } from "./ttl.ts";
+import { mayHaveEnded, removeEnded, withoutEnded } from "./ttl.ts";
 
 /** What is read to show a subject. */
 export interface ShownTables {
@@ -26,16 +26,17 @@ export interface ShownTables {
 /** What is read and written to cut subjects. */
 export type RetentionTables = ShownTables & PurgeTables;
 
-/** A subject without what is too old, whether or not that was removed; null when nobody published to it. */
+/** A subject without what is too old or ended, whether or not that was removed; null when nobody published to it. */
 export const shownSubject = (tables: ShownTables, name: Subject, nowMs: number): SubjectRow | null => {
   const subject = tables.subjects.find(name);
   return subject === null ? null : shownRow(tables, subject, nowMs);
 };
 
-/** The same row when nothing of it is too old. */
+/** The same row when nothing of it is too old or ended. */
 export const shownRow = (tables: ShownTables, subject: SubjectRow, nowMs: number): SubjectRow => {
   const first = firstByAge(tables, subject, nowMs);
-  return first === subject.first_sequence ? subject : begunAt(subject, tables.gone.beginningAt(subject, first));
+  const row = first === subject.first_sequence ? subject : begunAt(subject, tables.gone.beginningAt(subject, first));
+  return mayHaveEnded(row, nowMs) ? withoutEnded(tables, row, nowMs) : row;
 };
 
 /** The first sequence that is not too old; last + 1 when all are. */

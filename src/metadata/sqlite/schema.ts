@@ -26,6 +26,8 @@ interface Upgrade {
  * - `body_bytes_through` is the running sum of the lengths of all bodies that were ever published to the subject, so
  *   that the bytes between two messages are two look-ups. Timestamps never decrease, so that a time is found by
  *   bisection without an index.
+ * - `messages_expiry` has the messages of one second in the order of their sequences, so that what ends together is
+ *   removed from few pages of both.
  * - `next_expiry` is not later than the first time to live that ends in the subject; null when none does.
  * - `objects.messages` counts the rows that point into an object; at 0 its name goes to `dead_objects`, in the same
  *   transaction. `taken_until_ms` is 0 until it is handed out for deletion.
@@ -150,7 +152,8 @@ const upgrades: readonly Upgrade[] = [
     sql: `
       ALTER TABLE messages ADD COLUMN stored_length INTEGER;
       ALTER TABLE messages ADD COLUMN expires_at INTEGER;
-      CREATE INDEX messages_expiry ON messages (subject_id, expires_at) WHERE expires_at IS NOT NULL;
+      CREATE INDEX messages_expiry ON messages (subject_id, expires_at / 1000, sequence, expires_at)
+        WHERE expires_at IS NOT NULL;
 
       ALTER TABLE subjects ADD COLUMN next_expiry INTEGER;
       ALTER TABLE subjects ADD COLUMN gone_messages INTEGER NOT NULL DEFAULT 0;

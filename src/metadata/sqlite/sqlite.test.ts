@@ -15,6 +15,7 @@ import {
   entryOf,
   everything,
   invoices,
+  nameOf,
   orders,
   publish,
   refusalOf,
@@ -26,6 +27,7 @@ import { metadataCases } from "../cases.ts";
 import { openSqliteMetadata, type SqliteMetadataOptions } from "./index.ts";
 import { upgradeSchema } from "./schema.ts";
 
+const worker = nameOf("worker");
 const dedupeWindowMs = 120_000;
 const startMs = 1_700_000_000_000;
 const folder = mkdtempSync(join(tmpdir(), "mts-metadata-"));
@@ -238,6 +240,33 @@ describe("sqlite: damage", () => {
 });
 
 describe("sqlite: a full disk", () => {
+  test("what has ended and cannot be removed is not shown, and keeps nobody from reading", async () => {
+    const path = newPath();
+    let nowMs = startMs;
+    const store = await open(path, { clock: () => nowMs });
+    const mortal = { ...entryOf(orders), ttlMs: 1000 };
+    await store.commit([mortal, entryOf(orders), mortal, entryOf(orders)]);
+    inFile(path, (db) =>
+      db.run("CREATE TRIGGER stuck BEFORE DELETE ON messages BEGIN SELECT RAISE(ABORT, 'stuck'); END"),
+    );
+    nowMs += 1000;
+    const looks = async (): Promise<void> => {
+      expect(await store.heads([orders])).toEqual([{ firstSequence: 2, lastSequence: 4 }]);
+      expect(sequencesOf(await store.range(orders, 1, everything))).toEqual([2, 4]);
+      expect(sequencesOf(await store.range(orders, 1, { ...everything, limit: 2 }))).toEqual([2, 4]);
+      expect(sequencesOf(await store.peek(orders, worker, everything))).toEqual([2, 4]);
+      expect(await store.subject(orders)).toMatchObject({ messages: 2, firstSequence: 2 });
+      const listed = await store.subjects({ filter: parseFilter(">"), limit: 10 });
+      expect(listed.subjects).toMatchObject([{ subject: orders, messages: 2 }]);
+    };
+    await looks();
+    expect(await refusalOf(store.purge(orders, 1))).toBe("unavailable");
+    inFile(path, (db) => db.run("DROP TRIGGER stuck"));
+    await looks();
+    await store.close();
+    expect(rowsOf(path, "messages")).toBe(2);
+  });
+
   test("refuses with storage_full, changes nothing, and works again when there is room", async () => {
     const store = await open(newPath(), { pagesMax: 100 });
     let stored = 0;

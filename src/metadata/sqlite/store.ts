@@ -45,8 +45,8 @@ export class SqliteMetadata extends Writes implements MetadataStore {
   }
 
   async range(subject: Subject, fromSequence: Sequence, bounds: PageBounds): Promise<EnvelopePage> {
-    return this.#show(subject, (row) => {
-      const envelopes = row === null ? [] : this.tables.messages.page(row, fromSequence, new PageMeter(bounds));
+    return this.#show(subject, (row, nowMs) => {
+      const envelopes = row === null ? [] : this.tables.messages.page(row, fromSequence, new PageMeter(bounds), nowMs);
       return { head: headOf(row), envelopes };
     });
   }
@@ -62,11 +62,13 @@ export class SqliteMetadata extends Writes implements MetadataStore {
   }): Promise<{ readonly subjects: readonly SubjectSummary[]; readonly hasMore: boolean }> {
     const { filter, after = "", limit } = query;
     const nowMs = this.clock();
-    for (;;) {
+    // What cannot be removed, as the disk is full, is left out the second time.
+    for (let isSecond = false; ; isSecond = true) {
       const ended: Subject[] = [];
       const shown = (row: SubjectRow): SubjectRow => {
-        if (mayHaveEnded(row, nowMs)) ended.push(row.name);
-        return shownRow(this.tables, row, nowMs);
+        if (isSecond || !mayHaveEnded(row, nowMs)) return shownRow(this.tables, row, nowMs);
+        ended.push(row.name);
+        return row;
       };
       const listed = this.connection.read(() => this.tables.subjects.list(filter, after, limit, shown));
       if (ended.length === 0) return listed;

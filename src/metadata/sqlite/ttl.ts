@@ -3,7 +3,8 @@
  * of it: by the transaction that is about to do so, or, when that is much, in slices before it.
  * @module
  */
-import { type GoneTables, removeRows } from "./gone.ts";
+import { begunAt, type GoneTable, type GoneTables, removeRows } from "./gone.ts";
+import type { MessageTable } from "./messages.ts";
 import type { SubjectRow } from "./subjects.ts";
 
 /** Messages that are removed at once, and for how long one transaction goes on with it. */
@@ -35,6 +36,23 @@ export const removeEnded = (
   return { removed, isAll: true };
 };
 
+/** A subject as it is when what has ended is removed. */
+export const withoutEnded = (
+  { messages, gone }: { readonly messages: MessageTable; readonly gone: GoneTable },
+  subject: SubjectRow,
+  nowMs: number,
+): SubjectRow => {
+  const first = messages.firstAlive(subject, nowMs);
+  const row = first === subject.first_sequence ? subject : begunAt(subject, gone.beginningAt(subject, first));
+  const ended = messages.expiredAmount(row, nowMs);
+  return {
+    ...row,
+    gone_messages: row.gone_messages + ended.messages,
+    gone_bytes: row.gone_bytes + ended.bytes,
+  };
+};
+
+/** Removes some that have ended; fewer than a piece when that is all. */
 const removePiece = (tables: GoneTables, subject: SubjectRow, nowMs: number): number => {
   const rows = tables.messages.expired(subject, nowMs, pieceMessages);
   const ascending = rows.toSorted((a, b) => a.sequence - b.sequence);

@@ -3,6 +3,7 @@
  * on the thread of the sockets and blocks it until the disk has answered (why: `index.ts`).
  * @module
  */
+import { StreamError } from "../../core/errors.ts";
 import type { ConsumerConfig, ConsumerState, Sequence } from "../../core/message.ts";
 import type { RetentionPolicy } from "../../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts";
@@ -42,6 +43,9 @@ const releasedMax = 10_000;
 const subjectsOf = (requests: readonly { readonly subject: Subject }[]): readonly Subject[] => [
   ...new Set(requests.map(({ subject }) => subject)),
 ];
+
+/** Why what has ended may stay where it is for now. */
+const unremovableCodes: ReadonlySet<string> = new Set(["storage_full", "unavailable", "outcome_unknown"]);
 
 /** Lets everybody else go first. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -262,7 +266,17 @@ export abstract class Writes {
         tables.subjects.mayExpire && subjects.some((each) => mayHaveEnded(tables.subjects.find(each), nowMs));
       return hasEnded ? undefined : { result: work(nowMs) };
     });
-    return done === undefined ? this.#change("relaxed", subjects, work) : done.result;
+    return done === undefined ? this.#lookAtEnded(subjects, work) : done.result;
+  }
+
+  /** A full disk keeps nobody from reading: what cannot be removed is left out then. */
+  async #lookAtEnded<T>(subjects: readonly Subject[], work: (nowMs: number) => T): Promise<T> {
+    try {
+      return await this.#change("relaxed", subjects, work);
+    } catch (thrown) {
+      if (!(thrown instanceof StreamError) || !unremovableCodes.has(thrown.code)) throw thrown;
+      return this.connection.read(() => work(this.clock()));
+    }
   }
 
   /** One transaction; what it deleted is removed afterwards, and what it committed by itself is told. */

@@ -43,7 +43,7 @@ const filePoints: readonly FaultPoint[] = [
 const hitsMax = 15;
 
 const settings = {
-  ...{ MTS_SWEEP_INTERVAL: "20ms", MTS_SWEEP_GRACE: "50ms", MTS_POINTER_LIFETIME: "1s" },
+  ...{ MTS_SWEEP_INTERVAL: "20ms", MTS_SWEEP_GRACE: "50ms", MTS_POINTER_LIFETIME: "3s" },
   ...{ MTS_COMPACT_BELOW: "64KiB", MTS_DEDUPE_WINDOW: "1h" },
 } as const;
 const ackWaitMs = 100;
@@ -51,6 +51,8 @@ const againMs = 20;
 const pageMax = 1000;
 const retryMax = 1000;
 const requestMsMax = 30_000;
+/** Signatures of S3 count in whole seconds. */
+const expirySlackMs = 1000;
 
 /** See the module. */
 export class ProcessWorld implements World {
@@ -116,12 +118,15 @@ export class ProcessWorld implements World {
       const path = `${subjectPath(subject)}/messages/${sequence}?deliver=pointer`;
       try {
         const response = await http.call("GET", path);
-        const { url, headers, content_encoding } = (await response.json()) as {
+        const { url, headers, content_encoding, expires_at } = (await response.json()) as {
           readonly url: string;
           readonly headers: Record<string, string>;
           readonly content_encoding: string | null;
+          readonly expires_at: number;
         };
         const found = await fetch(new URL(url, http.url), { headers, signal: AbortSignal.timeout(requestMsMax) });
+        // On a machine with much to do its second is over.
+        if (found.status === 403 && Date.now() + expirySlackMs >= expires_at) return undefined;
         if (!found.ok) throw new Error(`the address of ${subject} ${sequence} was answered with ${found.status}`);
         const stored = new Uint8Array(await found.arrayBuffer());
         return content_encoding === "zstd" ? new Uint8Array(Bun.zstdDecompressSync(stored)) : stored;
