@@ -315,7 +315,16 @@ export class ProcessWorld implements World {
     }
   }
 
-  #publishPointer({ subject, number, body, ttlMs }: WorldDraft): Promise<WorldOutcome> {
+  async #publishPointer(draft: WorldDraft): Promise<WorldOutcome> {
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.#publishUpload(draft);
+      if (outcome !== undefined) return outcome;
+      if (attempt === retryMax) throw new Error("No upload lived until it was published.");
+    }
+  }
+
+  /** Undefined when the upload had expired, which on a slow machine it may have: another one is to be opened. */
+  #publishUpload({ subject, number, body, ttlMs }: WorldDraft): Promise<WorldOutcome | undefined> {
     return this.#again(async (http) => {
       const pointer = { format: "s3-pointer-v1", ...(await upload(http, subject, body, true)) };
       const headers = {
@@ -328,6 +337,7 @@ export class ProcessWorld implements World {
         return outcomeOf((await response.json()) as Answer);
       } catch (error) {
         if (error instanceof ClientError && error.code === "subject_full") return { kind: "refused", code: error.code };
+        if (error instanceof ClientError && error.code === "upload_not_found") return undefined;
         throw error;
       }
     });
