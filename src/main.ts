@@ -72,6 +72,7 @@ const serve = async (
   held: AsyncDisposableStack,
 ): Promise<RunningServer> => {
   const running: { grpc?: GrpcTransport | undefined; url?: string } = {};
+  let published = 0;
   const broker = createBroker({
     metadata,
     bodies,
@@ -84,7 +85,10 @@ const serve = async (
       log.error("actor_failed", { error, restarts });
     },
     onStoreFailure: (error) => log.warn("store_failed", { error }),
-    onTransaction: (messages, bytes) => metrics.transaction(messages, bytes),
+    onTransaction: (messages, bytes) => {
+      published++;
+      metrics.transaction(messages, bytes);
+    },
   });
   const { allowedOrigins, bodyBytesMax } = config;
   const node = crypto.randomUUID();
@@ -182,6 +186,9 @@ const serve = async (
           clock,
           elapsedMs: () => performance.now(),
           random: Math.random,
+          published: () => published,
+          // Elsewhere upkeep works beside publishes, of which some are always under way.
+          isPublishing: needsDataFolder(config) ? () => broker.gauges().inFlightBytes > 0 : undefined,
           pause: timedPause,
           onPass: (figures, tookMs) => {
             metrics.swept(figures);

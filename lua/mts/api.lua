@@ -128,6 +128,7 @@ function M.functions()
         delete_policy = write("delete_policy"),
         expire = write("expire"),
         take_dead = write("take_dead"),
+        hold_dead = write("hold_dead"),
         forget_dead = write("forget_dead"),
         condemn = write("condemn"),
         measured = repeatable("measured"),

@@ -68,12 +68,11 @@ function M.cut(context, subject, through)
     return deleted
 end
 
---- Deletes one row; answers how many bytes of it the running sums have.
-local function remove_row(subject, row, releasing)
+--- Notes what goes with a row that was deleted; answers how many bytes of it the running sums have.
+local function row_removed(subject, row, releasing)
     local length, sequence = page.length_of(row), row[field.sequence]
     releasing.add(row)
     expiring.forget(row)
-    store.delete("mts_messages", { subject.id, sequence })
     if subject.late_bytes > subject.late_purged and box.space.mts_measured:get({ subject.id, sequence }) ~= nil then
         store.delete("mts_measured", { subject.id, sequence })
         subject.late_bytes = subject.late_bytes - length
@@ -112,7 +111,8 @@ end
 function M.remove(context, subject, sequences)
     local releasing, runs, removed = objects.releasing(), {}, 0
     for _, sequence in ipairs(sequences) do
-        local row = sequence >= subject.first and page.row(subject.id, sequence) or nil
+        -- Deleting it tells what it was.
+        local row = sequence >= subject.first and store.delete("mts_messages", { subject.id, sequence }) or nil
         if row ~= nil then
             local run = runs[#runs]
             if run == nil or run.last + 1 ~= sequence then
@@ -120,7 +120,7 @@ function M.remove(context, subject, sequences)
                 runs[#runs + 1] = run
             end
             run.last, run.bytes_through = sequence, tonumber(row[field.bytes_through])
-            run.bytes = run.bytes + remove_row(subject, row, releasing)
+            run.bytes = run.bytes + row_removed(subject, row, releasing)
             removed = removed + 1
         end
     end

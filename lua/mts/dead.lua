@@ -5,11 +5,11 @@ local store = require("mts.store")
 
 local M = {}
 
-local taken_until_field = 3
+local field = { name = 1, since = 2, taken_until = 3, bytes = 4 }
 
---- Adds an object whose last message is gone.
-function M.add(name, now_ms)
-    store.replace("mts_dead", { name, now_ms, 0 })
+--- Adds an object whose last message is gone. `bytes` were committed into it; nil where that is not known.
+function M.add(name, now_ms, bytes)
+    store.replace("mts_dead", { name, now_ms, 0, bytes })
 end
 
 --- Adds an object that is neither referred to nor dead; answers whether it was such a one.
@@ -23,7 +23,7 @@ end
 function M.state_of(name)
     local found = box.space.mts_dead:get(name)
     if found == nil then return nil end
-    return found[taken_until_field] > 0 and "taken" or "waiting"
+    return found[field.taken_until] > 0 and "taken" or "waiting"
 end
 
 --- A message points into the object again.
@@ -31,19 +31,28 @@ function M.revive(name)
     store.delete("mts_dead", name)
 end
 
---- Hands out the oldest that died at or before a time and are in nobody's hands.
+--- Hands out those that died at or before a time and are in nobody's hands, the oldest first; then those that were in
+-- somebody's, for too long. Answers names, and beside them bytes: of what is handed out for the first time, and null
+-- where they are not known.
 function M.take(limit, since_max, now_ms, until_ms)
-    local names = {}
-    if limit == 0 then return names end
-    for _, row in box.space.mts_dead.index.since:pairs() do
-        if row[2] > since_max then break end
-        if row[taken_until_field] <= now_ms then
-            names[#names + 1] = row[1]
-            if #names == limit then break end
-        end
+    local names, bytes = {}, {}
+    if limit == 0 then return names, bytes end
+    local free = box.space.mts_dead.index.free
+    for _, row in free:pairs({ 0 }, { iterator = "EQ" }) do
+        if row[field.since] > since_max or #names == limit then break end
+        names[#names + 1], bytes[#bytes + 1] = row[field.name], row[field.bytes] or box.NULL
     end
-    for _, name in ipairs(names) do store.update("mts_dead", name, { { "=", taken_until_field, until_ms } }) end
-    return names
+    for _, row in free:pairs({ 0 }, { iterator = "GT" }) do
+        if row[field.taken_until] > now_ms or #names == limit then break end
+        if row[field.since] <= since_max then names[#names + 1], bytes[#bytes + 1] = row[field.name], box.NULL end
+    end
+    for _, name in ipairs(names) do M.hold(name, until_ms) end
+    return names, bytes
+end
+
+--- Keeps an object from others until a time.
+function M.hold(name, until_ms)
+    store.update("mts_dead", name, { { "=", field.taken_until, until_ms } })
 end
 
 --- Forgets an object that was handed out.

@@ -10,7 +10,7 @@ local store = require("mts.store")
 local M = {}
 
 --- Rows of one slice: a few milliseconds.
-local slice_rows = 2000
+local slice_rows = 400
 --- How long to wait after a slice that failed (a full disk may refuse even this), in seconds.
 local retry_s = 5
 
@@ -31,8 +31,12 @@ local function remove_measured(subject_id, through)
     end
 end
 
+--- How long the last slice took by itself, without what it waited for, in seconds.
+local took_s = 0
+
 --- Removes one slice.
 local function slice(context)
+    local started_at = fiber.clock()
     local noted = box.space.mts_garbage:pairs():nth(1)
     if noted == nil then return end
     local subject_id, through = noted[1], noted[2]
@@ -49,6 +53,7 @@ local function slice(context)
     released.finish(context.now_ms)
     if last ~= nil then remove_measured(subject_id, last) end
     if removed < slice_rows then store.delete("mts_garbage", subject_id) end
+    took_s = fiber.clock() - started_at
 end
 
 --- Whether purged rows are still there.
@@ -65,7 +70,10 @@ function M.start()
             if not M.is_left() then work:wait() end
             if M.is_left() then
                 local done, reason = pcall(writer.write, slice)
-                if not done then
+                if done then
+                    -- As long as that took nobody waits for it.
+                    fiber.sleep(took_s)
+                else
                     -- Nothing is lost: the note stays until its rows are gone. Commits meet, and report, the same.
                     log.warn("garbage: %s", tostring(type(reason) == "table" and reason.reason or reason))
                     fiber.sleep(retry_s)

@@ -182,7 +182,7 @@ function M.release(id, messages, bytes, dead_at)
     if found[field.messages] <= messages then
         forget_spans(id)
         store.delete("mts_objects", id)
-        dead.add(found[field.name], math.max(dead_at, tonumber(found[field.linger_until] or 0)))
+        dead.add(found[field.name], math.max(dead_at, tonumber(found[field.linger_until] or 0)), found[field.committed])
         return
     end
     local changes = { { "-", field.messages, messages } }

@@ -12,8 +12,8 @@ local times = require("mts.times")
 
 local M = {}
 
---- Messages whose time is over that one call removes or hides: some tens of milliseconds.
-local due_max = 2000
+--- Messages whose time is over that one call removes or hides: some ten milliseconds.
+local due_max = 1000
 
 --- Has what is too much for one call removed before the call is made (see `mts.writer`).
 local function remove_before(name)

@@ -139,6 +139,15 @@ local upgrades = {
             require("mts.accounting").run()
         end,
     },
+    {
+        name = "bytes of dead objects, and in whose hands they are",
+        run = function()
+            widen("mts_dead", { nullable("bytes", "unsigned") })
+            -- What is in nobody's hands comes first, the oldest before the others.
+            box.space.mts_dead:create_index("free",
+                { parts = { 3, "unsigned", 2, "unsigned", 1, "string" }, if_not_exists = true })
+        end,
+    },
 }
 
 --- The newest version that this code knows.

@@ -2,16 +2,12 @@
  * The options of the benchmark.
  * @module
  */
-import { parseArgs } from "node:util";
+import { type CommonOptions, parseArguments } from "./arguments.ts";
 
 /** Everything a run needs to know. */
-export interface Options {
+export interface Options extends CommonOptions {
   /** Names of the scenarios to run, in the order of the table. */
   readonly only: readonly string[];
-  readonly quick: boolean;
-  readonly json: boolean;
-  readonly rounds: number;
-  readonly dataDir: string | undefined;
 }
 
 /** What the arguments say. */
@@ -21,7 +17,6 @@ export type ParsedOptions =
   | { readonly kind: "wrong"; readonly errors: readonly string[] };
 
 const roundsDefault = 3;
-const roundsMax = 100;
 
 /** The help text. @param names of all scenarios */
 export const helpText = (names: readonly string[]): string => `Usage: bun scripts/benchmark.ts [options]
@@ -42,35 +37,16 @@ Exit code: 0 everything was measured, whatever the figures are; 1 something coul
 
 /** Reads the arguments. @param names of all scenarios */
 export const parseOptions = (argv: readonly string[], names: readonly string[]): ParsedOptions => {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      args: [...argv],
-      allowPositionals: false,
-      options: {
-        only: { type: "string" },
-        quick: { type: "boolean" },
-        json: { type: "boolean" },
-        rounds: { type: "string" },
-        "data-dir": { type: "string" },
-        help: { type: "boolean" },
-      },
-    }));
-  } catch (error) {
-    return { kind: "wrong", errors: [error instanceof Error ? error.message : String(error)] };
-  }
-  if (values.help === true) return { kind: "help", text: helpText(names) };
-  const quick = values.quick === true;
-  const asked = values.only?.split(",");
+  const parsed = parseArguments(argv, ["only"], (quick) => (quick ? 1 : roundsDefault));
+  if (parsed.kind === "help") return { kind: "help", text: helpText(names) };
+  if (parsed.kind === "wrong") return parsed;
+  const asked = parsed.text.only?.split(",");
   const unknown = (asked ?? []).filter((name) => !names.includes(name));
-  const rounds = values.rounds === undefined ? (quick ? 1 : roundsDefault) : Number(values.rounds);
   const errors = [
     ...unknown.map((name) => `--only: there is no ${JSON.stringify(name)}; there is ${names.join(", ")}`),
-    ...(Number.isInteger(rounds) && rounds >= 1 && rounds <= roundsMax
-      ? []
-      : [`--rounds must be a whole number from 1 to ${roundsMax}`]),
+    ...parsed.errors,
   ];
   if (errors.length > 0) return { kind: "wrong", errors };
   const only = asked === undefined ? names : names.filter((name) => asked.includes(name));
-  return { kind: "run", options: { only, quick, json: values.json === true, rounds, dataDir: values["data-dir"] } };
+  return { kind: "run", options: { ...parsed.common, only } };
 };

@@ -180,6 +180,16 @@ export interface SparseRequest {
   readonly leaseMs: number;
 }
 
+/** An object into which nothing points any more. */
+export interface DeadObject {
+  readonly object: string;
+  /**
+   * Bytes that were committed into it; undefined where the store does not know, and for one that was handed out before:
+   * it may be deleted already.
+   */
+  readonly bytes?: number | undefined;
+}
+
 /** A place in the feed of changes; opaque, made by the store. */
 export type FeedPosition = string & { readonly __brand: "FeedPosition" };
 
@@ -369,15 +379,18 @@ export interface MetadataStore {
   ): Promise<{ readonly expired: number; readonly next: string | undefined }>;
 
   /**
-   * Hands out objects that nothing points into since `minAgeMs` or longer, the oldest first, each to one caller at a
-   * time for `leaseMs`. An object that is handed out takes no new message any more (`body_gone`); one that is not is
-   * alive again as soon as a message points into it.
+   * Hands out objects that nothing points into since `minAgeMs` or longer, the oldest first (those whose lease ran out
+   * may come after the others), each to one caller at a time for `leaseMs`. An object that is handed out takes no new
+   * message any more (`body_gone`); one that is not is alive again as soon as a message points into it.
    */
   takeDead(request: {
     readonly limit: number;
     readonly minAgeMs: number;
     readonly leaseMs: number;
-  }): Promise<readonly string[]>;
+  }): Promise<readonly DeadObject[]>;
+
+  /** Nobody gets these objects for so long from now on, which `takeDead` handed out and which are deleted now. */
+  holdDead(objects: readonly string[], leaseMs: number): Promise<void>;
 
   /** Forgets objects that `takeDead` handed out and that are deleted now. */
   forgetDead(objects: readonly string[]): Promise<void>;

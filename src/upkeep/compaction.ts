@@ -16,7 +16,15 @@ const tinyMin = 16;
 const objectsMax = 256;
 const aliveBytesMax = 32 * MiB;
 /** Bodies written as one: as they lie in the store, and as they are in memory meanwhile. */
-const batchMax = { storedBytes: 4 * MiB, bytes: 16 * MiB, count: 1000 } as const;
+interface BatchBounds {
+  readonly storedBytes: number;
+  readonly bytes: number;
+  readonly count: number;
+}
+/** Where each write makes an object. */
+const objectMax: BatchBounds = { storedBytes: 4 * MiB, bytes: 16 * MiB, count: 1000 };
+/** Where writes are appended: publishes are, too, and wait for the one before them. */
+const appendedMax: BatchBounds = { storedBytes: MiB / 4, bytes: MiB, count: 250 };
 /** Bodies that one transaction moves: others wait for it. */
 const movesMax = 250;
 /** A larger body is never whole in memory. */
@@ -26,7 +34,7 @@ const leaseMs = { min: 1000, max: 2 * 60_000 } as const;
 /** Damaged bodies and objects without gain that are remembered, so that they are not looked at again and again. */
 const rememberedMax = 10_000;
 /** Hashed in one go before others get their turn. */
-const turnBytesMax = 2 * MiB;
+const turnBytesMax = MiB / 2;
 
 /** What compaction asks of the stores. */
 export interface CompactionStores {
@@ -74,7 +82,11 @@ export interface CompactionOptions extends CompactionChoice {
   readonly minAgeMs: () => number;
   /** Told after each step; what is waited for here is what makes it gentle. */
   readonly onStep: (step: CompactionStep) => Promise<void>;
+  /** Called before whatever keeps others waiting for a moment; what is waited for here lets them go first. */
+  readonly turn?: (() => Promise<void>) | undefined;
   readonly onDamaged?: ((body: DamagedBody) => void) | undefined;
+  /** Ends it between two steps. */
+  readonly isOver?: (() => boolean) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -124,11 +136,12 @@ export const compact = async (
   memory: CompactionMemory,
   options: CompactionOptions,
 ): Promise<void> => {
-  const { aliveShareMax, tinyBytes, minAgeMs, signal } = options;
+  const { aliveShareMax, tinyBytes, minAgeMs, isOver, signal } = options;
   if (aliveShareMax === 0) return;
   const compaction = new Compaction(stores, memory, options);
   const lease = Math.min(leaseMs.max, Math.max(leaseMs.min, minAgeMs()));
-  while (signal?.aborted !== true) {
+  while (signal?.aborted !== true && isOver?.() !== true) {
+    await options.turn?.();
     const taken = await stores.metadata.takeSparse({
       ...{ aliveShareMax, tinyBytes, tinyMin, minAgeMs: minAgeMs() },
       ...{ objectsMax, aliveBytesMax, leaseMs: lease },
@@ -150,8 +163,9 @@ class Compaction {
     const refs = objects.flatMap(({ bodies }) => bodies.filter((ref) => !this.memory.isDamaged(ref)));
     // Else the copies may land in the very object that is to go.
     await this.stores.bodies.seal?.(objects.map(({ object }) => object));
-    for (const batch of batchesOf(refs)) {
-      if (this.options.signal?.aborted === true) return;
+    const bounds = this.stores.bodies.seal === undefined ? objectMax : appendedMax;
+    for (const batch of batchesOf(refs, bounds)) {
+      if (this.options.signal?.aborted === true || this.options.isOver?.() === true) return;
       const [first] = batch;
       const isLarge = batch.length === 1 && first !== undefined && first.length > wholeBytesMax;
       await this.options.onStep(isLarge ? await this.#moveLarge(first) : await this.#move(batch));
@@ -162,7 +176,12 @@ class Compaction {
 
   /** Those whose rewriting frees bytes, or all when several become one. */
   async #worthIt(objects: readonly SparseObject[]): Promise<readonly SparseObject[]> {
-    const outputs = [...batchesOf(objects.flatMap(({ bodies }) => bodies))].length;
+    const outputs = [
+      ...batchesOf(
+        objects.flatMap(({ bodies }) => bodies),
+        objectMax,
+      ),
+    ].length;
     if (outputs * 2 <= objects.length) return objects;
     const worthIt: SparseObject[] = [];
     for (const sparse of objects) {
@@ -179,6 +198,7 @@ class Compaction {
   async #move(refs: readonly BodyRef[]): Promise<CompactionStep> {
     const { whole, damaged } = await this.#read(refs);
     if (whole.length === 0) return { ...noStep, damaged };
+    await this.options.turn?.();
     const placements = await this.stores.bodies.writeSegment(whole.map(({ body }) => body));
     const moves = whole.flatMap(({ ref }, index) => {
       const placement = placements[index];
@@ -208,6 +228,7 @@ class Compaction {
     for (let first = 0; first < moves.length; first += movesMax) {
       if (first > 0) await this.options.onStep(step);
       const some = moves.slice(first, first + movesMax);
+      await this.options.turn?.();
       const moved = await this.stores.metadata.moveBodies(some, this.options.pointerLifetimeMs);
       step = { ...noStep, moved, movedBytes: some.reduce((sum, { to }) => sum + storedBytesOf(to), 0) };
     }
@@ -235,6 +256,7 @@ class Compaction {
   /** Tells of each body, undefined when it is not what was written. @throws StreamError `unavailable` */
   async #readInto(refs: readonly BodyRef[], told: (ref: BodyRef, body: Uint8Array | undefined) => void): Promise<void> {
     const results = await this.stores.bodies.read(refs);
+    await this.options.turn?.();
     let hashedBytes = 0;
     for (const [index, ref] of refs.entries()) {
       const result = results[index] ?? { fault: "missing" };
@@ -248,6 +270,7 @@ class Compaction {
       if (hashedBytes < turnBytesMax) continue;
       hashedBytes = 0;
       await new Promise((resolve) => setImmediate(resolve));
+      await this.options.turn?.();
     }
   }
 
@@ -265,15 +288,13 @@ const placeOf = ({ object, offset }: BodyRef): string => `${object}:${offset}`;
 const storedBytesOf = ({ storedLength, length }: BodyRef): number => storedLength ?? length;
 
 /** Bodies in the order they come, as many as are written together; a large one alone. */
-function* batchesOf(refs: readonly BodyRef[]): Generator<readonly BodyRef[]> {
+function* batchesOf(refs: readonly BodyRef[], max: BatchBounds): Generator<readonly BodyRef[]> {
   let batch: BodyRef[] = [];
   let [bytes, storedBytes] = [0, 0];
   for (const ref of refs) {
     const stored = storedBytesOf(ref);
     const isFull =
-      bytes + ref.length > batchMax.bytes ||
-      storedBytes + stored > batchMax.storedBytes ||
-      batch.length === batchMax.count;
+      bytes + ref.length > max.bytes || storedBytes + stored > max.storedBytes || batch.length === max.count;
     if (batch.length > 0 && isFull) {
       yield batch;
       batch = [];

@@ -5,7 +5,7 @@
  * @module
  */
 import type { BodyStore } from "../bodies/contract.ts";
-import type { MetadataStore } from "../metadata/contract.ts";
+import type { DeadObject, MetadataStore } from "../metadata/contract.ts";
 import {
   type CompactionChoice,
   type CompactionMemory,
@@ -16,19 +16,20 @@ import {
 import { noFigures, type SweepFigures } from "./figures.ts";
 import { findOrphans } from "./orphans.ts";
 import type { RemovedObjects } from "./removed.ts";
+import type { StepSize } from "./step-size.ts";
 
 /** Subjects looked at in one transaction: short enough that publishes hardly notice. */
 const subjectsMax = 256;
-/** Objects deleted at a time. */
+/** Objects deleted, or forgotten, at a time where nobody says otherwise. */
 const objectsMax = 500;
-/** Sizes asked for at once. */
+/** Sizes asked for at once, where the metadata store does not tell them. */
 const sizesMax = 8;
 /** Bounds of the time that a node has for the objects it was handed; twice handed out does no harm. */
 const leaseMs = { min: 1000, max: 60_000 } as const;
 
 /** What upkeep asks of the stores. */
 export interface SweepStores {
-  readonly metadata: Pick<MetadataStore, "expire" | "takeDead" | "forgetDead" | "condemn" | "referenced"> &
+  readonly metadata: Pick<MetadataStore, "expire" | "takeDead" | "holdDead" | "forgetDead" | "condemn" | "referenced"> &
     CompactionStores["metadata"];
   readonly bodies: Pick<BodyStore, "list" | "remove" | "size"> & CompactionStores["bodies"];
 }
@@ -46,11 +47,17 @@ export interface PassOptions {
   readonly orphans: boolean;
   /** Which objects are rewritten; left out: none. */
   readonly compaction?: (CompactionChoice & { readonly memory: CompactionMemory }) | undefined;
+  /** How long rewriting may take, in milliseconds: what expires meanwhile waits. Left out: until all is done. */
+  readonly compactionMsMax?: number | undefined;
   readonly onDamaged?: ((body: DamagedBody) => void) | undefined;
+  /** How many objects are deleted at a time; left out: some hundreds. */
+  readonly deletion?: StepSize | undefined;
   /** Unix milliseconds. */
   readonly clock: () => number;
   /** Called between the steps; what is waited for here is what makes a pass gentle. */
   readonly rest: () => Promise<void>;
+  /** Called before whatever keeps others waiting for a moment, to let them go first. */
+  readonly turn?: (() => Promise<void>) | undefined;
   /** Ends the pass between two steps. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((figures: SweepFigures) => void) | undefined;
@@ -106,7 +113,15 @@ class Pass {
   }
 
   async compact(): Promise<void> {
-    const { compaction, graceMs, clock, onDamaged, signal } = this.#options;
+    const {
+      compaction,
+      compactionMsMax = Number.POSITIVE_INFINITY,
+      graceMs,
+      clock,
+      onDamaged,
+      turn,
+      signal,
+    } = this.#options;
     if (compaction === undefined || this.#isOver()) return;
     const startMs = clock();
     await compact(this.#stores, compaction.memory, {
@@ -115,6 +130,8 @@ class Pass {
       // next pass: else a publisher of tiny messages would keep this one from ever ending.
       minAgeMs: () => graceMs + Math.max(0, clock() - startMs),
       signal,
+      turn,
+      isOver: () => clock() - startMs >= compactionMsMax,
       onDamaged,
       onStep: async ({ rewritten, moved, movedBytes, damaged }) => {
         await this.#did({
@@ -130,24 +147,27 @@ class Pass {
   }
 
   async deleteDead(): Promise<void> {
-    const { graceMs } = this.#options;
+    const { graceMs, removed } = this.#options;
     const lease = Math.min(leaseMs.max, Math.max(leaseMs.min, graceMs));
     while (!this.#isOver()) {
-      const taken = await this.#stores.metadata.takeDead({ limit: objectsMax, minAgeMs: graceMs, leaseMs: lease });
+      const limit = this.#options.deletion?.size ?? objectsMax;
+      const taken = await this.#stores.metadata.takeDead({ limit, minAgeMs: graceMs, leaseMs: lease });
       if (taken.length === 0) return;
       // What is not forgotten comes again.
-      const standing = taken.filter((object) => !this.#options.removed.has(object));
+      const standing = taken.filter(({ object }) => !removed.has(object));
       const sizes = await this.#sizesOf(standing);
-      const left = new Set(standing.length === 0 ? [] : await this.#stores.bodies.remove(standing));
-      const gone = standing.filter((object) => !left.has(object));
-      this.#options.removed.add(gone);
+      const left = new Set(standing.length === 0 ? [] : await this.#remove(standing.map(({ object }) => object)));
+      const gone = standing.flatMap(({ object }) => (left.has(object) ? [] : [object]));
+      removed.add(gone);
+      const held = taken.flatMap(({ object }) => (left.has(object) ? [] : [object]));
+      if (removed.holdMs !== undefined) await this.#stores.metadata.holdDead(held, removed.holdMs);
       await this.#did({
         // What another round had deleted before it died, or before it forgot, is not counted again.
         objects: this.figures.objects + gone.filter((object) => sizes.get(object) !== null).length,
         bytes: this.figures.bytes + gone.reduce((sum, object) => sum + (sizes.get(object) ?? 0), 0),
         left: this.figures.left + left.size,
       });
-      if (taken.length < objectsMax) return;
+      if (taken.length < limit) return;
     }
   }
 
@@ -161,13 +181,23 @@ class Pass {
     }
   }
 
-  /** Bytes of the objects, null where there is none. A figure only, so that one that cannot be found out is no reason to stop. */
-  async #sizesOf(objects: readonly string[]): Promise<ReadonlyMap<string, number | null>> {
+  async #remove(objects: readonly string[]): Promise<readonly string[]> {
+    const remove = (): Promise<readonly string[]> => this.#stores.bodies.remove(objects);
+    const { deletion } = this.#options;
+    return deletion === undefined ? remove() : deletion.measure(objects.length, remove);
+  }
+
+  /**
+   * Bytes of the objects, null where there is none; asked of the body store where they are not known. A figure only, so
+   * that one that cannot be found out is no reason to stop.
+   */
+  async #sizesOf(objects: readonly DeadObject[]): Promise<ReadonlyMap<string, number | null>> {
     const sizes = new Map<string, number | null>();
-    const waiting = objects.values();
+    for (const { object, bytes } of objects) if (bytes !== undefined) sizes.set(object, bytes);
+    const waiting = objects.filter(({ bytes }) => bytes === undefined).values();
     let isAnswered = true;
     const work = async (): Promise<void> => {
-      for (const object of waiting) {
+      for (const { object } of waiting) {
         if (!isAnswered) return;
         try {
           sizes.set(object, await this.#stores.bodies.size(object));

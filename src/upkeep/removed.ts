@@ -9,6 +9,9 @@ import { paceBytesPerMs, publishMsMax } from "../core/limits.ts";
 /** A commit that was begun at the deadline of its publish may still be on its way to the store for this long. */
 const commitMsMax = 30_000;
 
+/** Deleted objects that are not forgotten, from which on it costs too much when they are handed out over and over. */
+const heldMin = 1000;
+
 /** Within this time, in milliseconds, a publish that has written its body has committed it, or never will. */
 export const lingerMsOf = (bodyBytesMax: number): number =>
   publishMsMax + Math.ceil(bodyBytesMax / paceBytesPerMs) + commitMsMax;
@@ -24,6 +27,16 @@ export class RemovedObjects {
   constructor(lingerMs: number, elapsedMs: () => number) {
     this.#lingerMs = lingerMs;
     this.#elapsedMs = elapsedMs;
+  }
+
+  /**
+   * For how long nobody needs to be handed what was deleted, in milliseconds: it is forgotten before. Undefined when it
+   * is forgotten at once, or left to others, or so little that it may as well come again: then it need not wait when
+   * this process dies.
+   */
+  get holdMs(): number | undefined {
+    const isForgottenHere = this.#lingerMs > 0 && Number.isFinite(this.#lingerMs);
+    return isForgottenHere && this.#removedAtMs.size >= heldMin ? 2 * this.#lingerMs : undefined;
   }
 
   has(object: string): boolean {

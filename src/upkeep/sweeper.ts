@@ -7,14 +7,28 @@ import { type CompactionChoice, CompactionMemory, type DamagedBody } from "./com
 import { hasWork, type SweepFigures } from "./figures.ts";
 import { runPass, type SweepStores } from "./pass.ts";
 import { RemovedObjects } from "./removed.ts";
+import { StepSize } from "./step-size.ts";
 
 /** Between two passes that fail, in milliseconds at most, unless the interval is longer. */
 const backOffMsMax = 5 * 60_000;
 /**
- * For each millisecond of work in a pass so many of rest: upkeep gets a third of the time at most. What others notice is
- * how long one step is, more than how soon the next one comes.
+ * For each millisecond of work in a pass so many of rest: the more the more is published here. What others notice is how
+ * long one step is, more than how soon the next one comes. Other nodes may publish unseen, so that there is some rest at
+ * any time.
  */
-const restShare = 2;
+const restShares = { idle: 0.2, busy: 1 } as const;
+/** Publish transactions a second from which on a node counts as busy, and how long they are counted, in milliseconds. */
+const busyRate = 400;
+const countedMs = 250;
+/** How long deleting may take at a time, in milliseconds: while nobody publishes, and else. And objects of it. */
+const deletionMs = { idle: 250, publishing: 15 } as const;
+const deletedAtOnce = { min: 20, max: 1000 } as const;
+/** Rewriting that takes longer, in milliseconds, goes on in the next pass, which comes at once: what expires goes first. */
+const compactionMsMax = 5000;
+/** Publishes that are under way go before a step, which waits no longer than this for them, in milliseconds. */
+const turnMsMax = 10;
+/** Between two looks whether they are through. */
+const lookMs = 1;
 /** A stop does not wait longer than this for a step that is under way; the next start goes on from there. */
 const stopMsMax = 1000;
 
@@ -35,6 +49,10 @@ export interface SweeperOptions {
   readonly clock: () => number;
   /** Monotonic milliseconds. */
   readonly elapsedMs: () => number;
+  /** A number that grows by one with each transaction of publishes here. */
+  readonly published: () => number;
+  /** Whether publishes are under way here, which a step would hold up; left out: steps do not wait for them. */
+  readonly isPublishing?: (() => boolean) | undefined;
   /** 0 <= random < 1; keeps nodes that started together from working together. */
   readonly random: () => number;
   /** Resolves after so many milliseconds, or when the signal aborts; never rejects. */
@@ -53,12 +71,23 @@ export class Sweeper {
   readonly #stopping = new AbortController();
   readonly #removed: RemovedObjects;
   readonly #memory = new CompactionMemory();
+  readonly #deletion: StepSize;
+  /** What `published` was and when, and what that made of the load. */
+  #counted: { readonly sinceMs: number; readonly published: number; readonly load: number };
+  /** Spent on letting publishes go first since the last rest, in milliseconds: no work. */
+  #waitedMs = 0;
+  /** Whether the last pass has probably left something to rewrite. */
+  #isCutShort = false;
   #running: Promise<void> | undefined;
   #orphansDueMs: number;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
-    this.#removed = new RemovedObjects(options.lingerMs, options.elapsedMs);
+    const { elapsedMs } = options;
+    this.#removed = new RemovedObjects(options.lingerMs, elapsedMs);
+    const stepMs = (): number => (this.#load() > 0 ? deletionMs.publishing : deletionMs.idle);
+    this.#deletion = new StepSize({ ...deletedAtOnce, stepMs, elapsedMs });
+    this.#counted = { sinceMs: elapsedMs(), published: options.published(), load: 0 };
     this.#orphansDueMs = options.elapsedMs() + options.orphansMs * (0.5 + options.random() / 2);
   }
 
@@ -80,6 +109,7 @@ export class Sweeper {
     await pause(intervalMs * random(), signal);
     while (!signal.aborted) {
       failures = (await this.#pass()) ? 0 : failures + 1;
+      if (this.#isCutShort && failures === 0) continue;
       const delayMs = Math.min(intervalMs * 2 ** Math.min(failures, 20), Math.max(intervalMs, backOffMsMax));
       await pause(delayMs * (0.9 + random() / 5), signal);
     }
@@ -97,10 +127,15 @@ export class Sweeper {
     };
     try {
       const rest = this.#rester();
+      const turn = (): Promise<void> => this.#turn();
       const compaction = { ...this.#options.compaction, memory: this.#memory };
-      const removed = this.#removed;
-      await runPass(stores, { graceMs, removed, orphans, compaction, clock, signal, rest, onProgress, onDamaged });
+      const [removed, deletion] = [this.#removed, this.#deletion];
+      await runPass(stores, {
+        ...{ graceMs, removed, deletion, orphans, compaction, compactionMsMax, clock, signal, rest, turn, onProgress },
+        onDamaged,
+      });
       if (orphans) this.#orphansDueMs = elapsedMs() + orphansMs;
+      this.#isCutShort = (figures?.moved ?? 0) > 0 && elapsedMs() - startMs >= compactionMsMax;
       return figures === undefined || figures.left === 0;
     } catch (error) {
       if (!signal.aborted) onFailure(error);
@@ -115,9 +150,32 @@ export class Sweeper {
     const { elapsedMs, pause } = this.#options;
     let sinceMs = elapsedMs();
     return async () => {
-      await pause((elapsedMs() - sinceMs) * restShare, this.#stopping.signal);
+      const restShare = restShares.idle + (restShares.busy - restShares.idle) * this.#load();
+      await pause((elapsedMs() - sinceMs - this.#waitedMs) * restShare, this.#stopping.signal);
+      await this.#turn();
+      this.#waitedMs = 0;
       sinceMs = elapsedMs();
     };
+  }
+
+  /** Lets publishes that are under way go first. */
+  async #turn(): Promise<void> {
+    const { elapsedMs, pause, isPublishing } = this.#options;
+    if (isPublishing === undefined) return;
+    const startMs = elapsedMs();
+    while (isPublishing() && elapsedMs() - startMs < turnMsMax) await pause(lookMs, this.#stopping.signal);
+    this.#waitedMs += elapsedMs() - startMs;
+  }
+
+  /** How busy publishers keep this node: 0 not at all, 1 very. */
+  #load(): number {
+    const [published, nowMs] = [this.#options.published(), this.#options.elapsedMs()];
+    const forMs = nowMs - this.#counted.sinceMs;
+    if (forMs >= countedMs) {
+      const perSecond = ((published - this.#counted.published) / forMs) * 1000;
+      this.#counted = { sinceMs: nowMs, published, load: Math.min(1, perSecond / busyRate) };
+    }
+    return this.#counted.load;
   }
 }
 

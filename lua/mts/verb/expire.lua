@@ -13,8 +13,8 @@ local store = require("mts.store")
 local M = {}
 
 --- Messages deleted in one call after which no other subject is begun, and of one subject what is deleted from behind
--- others, so that nobody else waits for long.
-local expired_enough = 3000
+-- others: some ten milliseconds, so that nobody else waits for long.
+local expired_enough = 800
 
 --- Whether there is anything that could be to do.
 local function is_idle()

@@ -1,7 +1,9 @@
 --- Hands out objects that are worth rewriting, each to one caller at a time. Takes `{alive_share_max, tiny_bytes,
 -- tiny_min, min_age_ms, objects_max, alive_bytes_max, lease_ms}`, answers a list of `{object, bodies}`; for the bodies
--- see `mts.sparse`. The objects are looked for before the call takes its turn as a writer, as there may be many.
+-- see `mts.sparse`. The objects and their bodies are looked for before the call takes its turn as a writer, as there
+-- may be many.
 
+local fiber = require("fiber")
 local clock = require("mts.clock")
 local errors = require("mts.errors")
 local number = require("mts.number")
@@ -11,12 +13,12 @@ local writer = require("mts.writer")
 
 local M = {}
 
---- Objects that are looked at before others get their turn.
-local turn_rows = 5000
+--- Objects, and messages, that are looked at before others get their turn.
+local turn_rows, turn_bodies = 1000, 500
 --- Objects in one answer.
 local objects_max = 1000
 --- Of so many for each that is handed out the best are chosen.
-local looked_at_per_object = 10
+local looked_at_per_object = 4
 --- Bodies in one answer, unless one object alone has more: as many as are moved at once.
 local bodies_max = 10000
 
@@ -44,10 +46,19 @@ local function append_sorted(ids, list)
     for _, each in ipairs(list) do ids[#ids + 1] = each.id end
 end
 
+--- Until when, in seconds, objects are kept for calls that have not had their turn yet, by ids; nobody clears what
+-- a call kept that never has it.
+local kept, keep_s = {}, 5
+
+local function forget_kept()
+    local now_s = fiber.clock()
+    for id, until_s in pairs(kept) do
+        if until_s <= now_s then kept[id] = nil end
+    end
+end
+
 --- Ids of objects that look as if they were wanted: sparse ones, the worst first, then tiny ones, the oldest first.
-function M.prepare(request)
-    writer.settle()
-    local wanted, now_ms = wanted_of(request), clock.now_ms()
+local function find(wanted, now_ms)
     local found, small, tiny_count = {}, {}, 0
     local enough = math.max(wanted.tiny_min, looked_at_per_object * wanted.objects_max)
     local field, after = objects.field, 0
@@ -55,7 +66,7 @@ function M.prepare(request)
         local rows = box.space.mts_objects:select({ after }, { iterator = "GT", limit = turn_rows })
         for _, row in ipairs(rows) do
             local kind = sparse.kind_of(row, wanted, now_ms)
-            if kind ~= nil then
+            if kind ~= nil and kept[tonumber(row[field.id])] == nil then
                 local id, committed = tonumber(row[field.id]), tonumber(row[field.committed])
                 if kind == "sparse" then
                     found[#found + 1] = { id = id, rank = tonumber(row[field.alive]) / committed }
@@ -77,26 +88,53 @@ function M.prepare(request)
     return ids
 end
 
+--- An object when it is still wanted, or nil: somebody else may have been faster.
+local function wanted_object(id, wanted, now_ms)
+    local object = box.space.mts_objects:get(id)
+    if object == nil or sparse.kind_of(object, wanted, now_ms) == nil then return nil end
+    return object
+end
+
+--- What may be handed out, as `{id, bodies}` each. A body that goes meanwhile is moved in vain, as one that goes later.
+function M.prepare(request)
+    writer.settle()
+    local wanted, now_ms = wanted_of(request), clock.now_ms()
+    local found, total, body_count, since_pause = {}, 0, 0, 0
+    forget_kept()
+    for _, id in ipairs(find(wanted, now_ms)) do
+        if #found >= wanted.objects_max then break end
+        if kept[id] == nil and wanted_object(id, wanted, now_ms) ~= nil then
+            local rows, bytes = sparse.bodies(id)
+            local is_too_much = total + bytes > wanted.alive_bytes_max or body_count + #rows > bodies_max
+            if #found > 0 and is_too_much then break end
+            -- What only rows on their way out point into dies by itself.
+            if #rows > 0 then
+                found[#found + 1] = { id = id, bodies = rows }
+                kept[id] = fiber.clock() + keep_s
+                total, body_count = total + bytes, body_count + #rows
+            end
+            since_pause = since_pause + 1 + #rows
+            if since_pause >= turn_bodies then
+                since_pause = 0
+                writer.pause()
+            end
+        end
+    end
+    return found
+end
+
 --- Bodies of objects that were just handed out, so that they are looked for once.
 local fresh = setmetatable({}, { __mode = "k" })
 
-function M.run(context, request, ids)
+function M.run(context, request, found)
     local wanted, now_ms = wanted_of(request), context.now_ms
-    local names, bodies, total, body_count = {}, {}, 0, 0
-    for _, id in ipairs(ids) do
-        if #names >= wanted.objects_max then break end
-        local object = box.space.mts_objects:get(id)
-        -- Somebody else may have been faster.
-        if object ~= nil and sparse.kind_of(object, wanted, now_ms) ~= nil then
-            local rows, bytes = sparse.bodies(id)
-            local is_too_much = total + bytes > wanted.alive_bytes_max or body_count + #rows > bodies_max
-            if #names > 0 and is_too_much then break end
-            -- What only rows on their way out point into dies by itself.
-            if #rows > 0 then
-                names[#names + 1], bodies[#names + 1] = object[objects.field.name], rows
-                total, body_count = total + bytes, body_count + #rows
-                objects.lease(id, now_ms + wanted.lease_ms)
-            end
+    local names, bodies = {}, {}
+    for _, each in ipairs(found) do
+        local object = wanted_object(each.id, wanted, now_ms)
+        kept[each.id] = nil
+        if object ~= nil then
+            names[#names + 1], bodies[#bodies + 1] = object[objects.field.name], each.bodies
+            objects.lease(each.id, now_ms + wanted.lease_ms)
         end
     end
     fresh[names] = bodies

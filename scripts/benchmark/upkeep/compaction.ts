@@ -11,7 +11,7 @@ import type { Bench, Readings, Scenario } from "../scenario.ts";
 import { fill, indexOf } from "./fill.ts";
 import { type Pace, PacedPublisher, paceReading } from "./paced.ts";
 import { UpkeepRig } from "./rig.ts";
-import { noUpkeepFlags, paceOf, promptFlags, scaled, type UpkeepOptions, waitFor, whiles } from "./scenarios.ts";
+import { noUpkeepFlags, paces, promptFlags, scaled, type UpkeepOptions, waitFor, whiles } from "./scenarios.ts";
 
 const subjects = Array.from({ length: 10 }, (_, index) => parseSubject(`tiny.${index}`));
 const bodyBytes = 100;
@@ -27,12 +27,12 @@ const ioOf = (pid: number | undefined): { readonly read: number; readonly writte
 };
 
 /** Publishes beside a server without upkeep. */
-const withoutUpkeep = async (rig: UpkeepRig, bench: Bench, { kind, show }: UpkeepOptions): Promise<Pace> => {
+const withoutUpkeep = async (rig: UpkeepRig, bench: Bench, { show }: UpkeepOptions): Promise<Pace> => {
   show("publishing without compaction");
   const { warmupMs, beforeMs } = whiles(bench);
   const server = await rig.startServer(noUpkeepFlags);
   try {
-    const publisher = await PacedPublisher.start(server.url, paceOf(kind), bodyBytes);
+    const publisher = await PacedPublisher.start(server.url, paces.compaction, bodyBytes);
     await Bun.sleep(warmupMs);
     const fromMs = performance.now();
     await Bun.sleep(beforeMs);
@@ -75,7 +75,7 @@ export const compactionScenario = (options: UpkeepOptions): Scenario => {
       { id: `${name}-time`, title: `${kind}: how long that took, until the old objects were gone`, unit: "s" },
       {
         id: `${name}-p99`,
-        title: `${kind}: p99 of a publisher at ${paceOf(kind)}/s during that, by p99 before`,
+        title: `${kind}: p99 of a publisher at ${paces.compaction}/s during that, by p99 before`,
         unit: "x",
         target: { atMost: 1.3 },
       },
@@ -92,7 +92,7 @@ export const compactionScenario = (options: UpkeepOptions): Scenario => {
         const startMs = performance.now();
         const pids = { server: server.pid, store: rig.backends?.minio.pid };
         const storeBefore = ioOf(pids.store);
-        const publisher = await PacedPublisher.start(server.url, paceOf(kind), bodyBytes);
+        const publisher = await PacedPublisher.start(server.url, paces.compaction, bodyBytes);
         await waitFor("the copies", async () => {
           const moved = await metric(server.url, "mts_moved_messages_total");
           show(`compacting: ${moved} of ${messages} messages`);
@@ -108,7 +108,7 @@ export const compactionScenario = (options: UpkeepOptions): Scenario => {
         const endMs = performance.now();
         await publisher.stop();
         // What was published meanwhile is compacted when it is old enough.
-        await waitFor("the rest", async () => (await rig.objects()).size < messages / 100, { limitMs: 30_000 }).catch(
+        await waitFor("the rest", async () => (await rig.objects()).size < messages / 100, { limitMs: 300_000 }).catch(
           () => undefined,
         );
         const left = (await rig.objects()).size;

@@ -2,18 +2,14 @@
  * The options of the benchmark of upkeep.
  * @module
  */
-import { parseArgs } from "node:util";
+import { type CommonOptions, parseArguments } from "../arguments.ts";
 import type { StoreKind } from "./rig.ts";
 
 /** Everything a run needs to know. */
-export interface Options {
+export interface Options extends CommonOptions {
   readonly stores: readonly StoreKind[];
   /** Scenarios with this in their name. */
   readonly only: string;
-  readonly quick: boolean;
-  readonly json: boolean;
-  readonly rounds: number;
-  readonly dataDir: string | undefined;
 }
 
 /** What the arguments say. */
@@ -23,7 +19,6 @@ export type ParsedOptions =
   | { readonly kind: "wrong"; readonly errors: readonly string[] };
 
 const kinds: readonly StoreKind[] = ["embedded", "remote"];
-const roundsMax = 100;
 
 /** The help text. @param names of all scenarios */
 export const helpText = (names: readonly string[]): string => `Usage: bun scripts/benchmark-upkeep.ts [options]
@@ -46,35 +41,15 @@ Exit code: 0 everything was measured, whatever the figures are; 1 something coul
 
 /** Reads the arguments. @param names of all scenarios */
 export const parseOptions = (argv: readonly string[], names: readonly string[]): ParsedOptions => {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      args: [...argv],
-      allowPositionals: false,
-      options: {
-        stores: { type: "string" },
-        only: { type: "string", default: "" },
-        quick: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        rounds: { type: "string", default: "1" },
-        "data-dir": { type: "string" },
-        help: { type: "boolean", default: false },
-      },
-    }));
-  } catch (error) {
-    return { kind: "wrong", errors: [error instanceof Error ? error.message : String(error)] };
-  }
-  if (values.help) return { kind: "help" };
-  const { stores: asked, only, quick, json } = values;
-  const rounds = Number(values.rounds);
+  const parsed = parseArguments(argv, ["stores", "only"], () => 1);
+  if (parsed.kind !== "parsed") return parsed;
+  const { stores: asked, only = "" } = parsed.text;
   const stores = asked === undefined ? kinds : kinds.filter((kind) => kind === asked);
   const errors = [
     ...(stores.length > 0 ? [] : [`--stores must be one of ${kinds.join(", ")}`]),
     ...(names.some((name) => name.includes(only)) ? [] : [`--only: nothing has ${JSON.stringify(only)} in its name`]),
-    ...(Number.isInteger(rounds) && rounds >= 1 && rounds <= roundsMax
-      ? []
-      : [`--rounds must be a whole number from 1 to ${roundsMax}`]),
+    ...parsed.errors,
   ];
   if (errors.length > 0) return { kind: "wrong", errors };
-  return { kind: "run", options: { stores, only, quick, json, rounds, dataDir: values["data-dir"] } };
+  return { kind: "run", options: { ...parsed.common, stores, only } };
 };

@@ -82,6 +82,23 @@ export class UpkeepRig implements AsyncDisposable {
     return names;
   }
 
+  /**
+   * Takes objects that are gone out of a set, until it meets one that is not; beside a running server, which hardly
+   * notices it, other than a list of all objects.
+   */
+  async dropGone(objects: Set<string>): Promise<void> {
+    const { bodies } = this.config;
+    const isThere = async (object: string): Promise<boolean> => {
+      if (bodies.kind === "files") return Bun.file(join(bodies.path, object)).exists();
+      this.#opened ??= openStores(this.config);
+      return (await (await this.#opened).bodies.size(object)) !== null;
+    };
+    for (const object of objects) {
+      if (await isThere(object)) return;
+      objects.delete(object);
+    }
+  }
+
   /** Reads everything; embedded stores only while no server has them. @throws Error when something is wrong */
   async doctor(): Promise<Diagnosis> {
     const { stdout, stderr } = await runCli(["doctor", "--json", "--data-dir", this.dataDir], { env: this.env });

@@ -31,7 +31,7 @@ export const compressed = (store: BodyStore, options: CompressionOptions): BodyS
     size: (object) => store.size(object),
     list: () => store.list(),
     remove: (objects) => store.remove(objects),
-    seal: async (objects) => store.seal?.(objects),
+    ...(store.seal !== undefined && { seal: async (objects) => store.seal?.(objects) }),
     pointer: (ref, validMs) => store.pointer(ref, validMs),
     openUpload: (claim, validMs, parts) => store.openUpload(claim, validMs, parts),
     completeUpload: (claim, key) => store.completeUpload(claim, key),

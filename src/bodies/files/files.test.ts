@@ -251,6 +251,34 @@ describe("file bodies", () => {
     expect(filesOf(path)).toEqual([]);
   });
 
+  test("a large object gives its room back step by step behind its removal, but not while it is read", async () => {
+    const lengths: number[] = [];
+    const [reading, removed] = [Promise.withResolvers<null>(), Promise.withResolvers<null>()];
+    const io: FileIo = {
+      ...disk.io,
+      truncate: (file, length) => {
+        lengths.push(length);
+        return disk.io.truncate(file, length);
+      },
+      read: async (file, into, position) => {
+        reading.resolve(null);
+        await removed.promise;
+        return disk.io.read(file, into, position);
+      },
+    };
+    const store = await openFileBodies({ path, io });
+    const body = patternBytes(18 * MiB, 1);
+    const [unread, read] = [await writeLarge(store, chunksOf([body])), await writeLarge(store, chunksOf([body]))];
+    const result = store.read([read]);
+    await reading.promise;
+    expect(await store.remove([unread.object, read.object])).toEqual([]);
+    expect(filesOf(path)).toEqual([]);
+    await store.close();
+    expect(lengths).toEqual([14, 10, 6, 2].map((count) => count * MiB));
+    removed.resolve(null);
+    expectBytes((await result)[0], body);
+  });
+
   test("a flush that fails while its segment is removed closes the file once", async () => {
     const store = await open();
     const [ref] = await writeBodies(store, [patternBytes(10, 1)]);

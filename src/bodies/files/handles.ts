@@ -12,6 +12,7 @@ const openFilesMax = 128;
 
 /** An open file with its readers; closed when it has left the cache and nobody reads it. */
 interface Opened {
+  readonly object: string;
   readonly file: Promise<FileHandle>;
   readers: number;
   cached: boolean;
@@ -23,6 +24,8 @@ export class ReadHandles {
   readonly #root: string;
   /** In order of use, the oldest first. */
   readonly #cache = new Map<string, Opened>();
+  /** Those that have left it while they are read. */
+  readonly #leaving = new Set<Opened>();
   #closed = false;
 
   constructor(io: FileIo, root: string) {
@@ -47,6 +50,11 @@ export class ReadHandles {
     if (known !== undefined) this.#drop(object, known);
   }
 
+  /** Whether somebody reads an object that was forgotten. */
+  isRead(object: string): boolean {
+    return [...this.#leaving].some((opened) => opened.object === object);
+  }
+
   /** Refuses new readers; the files close as the last reader leaves. */
   close(): void {
     this.#closed = true;
@@ -62,7 +70,7 @@ export class ReadHandles {
       known.readers++;
       return known;
     }
-    const opened: Opened = { file: this.#open(object), readers: 1, cached: true };
+    const opened: Opened = { object, file: this.#open(object), readers: 1, cached: true };
     this.#cache.set(object, opened);
     opened.file.catch(() => this.#drop(object, opened));
     for (const [oldest, file] of this.#cache) {
@@ -84,7 +92,12 @@ export class ReadHandles {
   }
 
   #closeUnused(opened: Opened): void {
-    if (opened.cached || opened.readers > 0) return;
+    if (opened.cached) return;
+    if (opened.readers > 0) {
+      this.#leaving.add(opened);
+      return;
+    }
+    this.#leaving.delete(opened);
     // Nothing can be done about a failed close, and a file that did not open needs none.
     opened.file.then((file) => this.#io.close(file)).catch(() => undefined);
   }

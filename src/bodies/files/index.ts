@@ -96,7 +96,7 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
     },
     close: async () => {
       closed = true;
-      await Promise.all([segments.close(), objects.close()]);
+      await Promise.all([segments.close(), objects.close(), remover.close()]);
       handles.close();
     },
   };

@@ -8,10 +8,13 @@ import * as fs from "node:fs";
 /** An open file. */
 export type FileHandle = number;
 
+/** What a file is opened for. */
+export type OpenMode = "read" | "create" | "change";
+
 /** The calls of the store. They reject (or throw) with Node's errors, whose `code` is `ENOSPC`, `ENOENT` … */
 export interface FileIo {
-  /** `create` makes a new file for writing and fails with `EEXIST` when there is one. */
-  open(path: string, mode: "read" | "create"): Promise<FileHandle>;
+  /** `create` makes a new file for writing and fails with `EEXIST` when there is one; `change` is for one that is there. */
+  open(path: string, mode: OpenMode): Promise<FileHandle>;
   close(file: FileHandle): Promise<void>;
   /** Writes the parts one after the other from `position` on; resolves to the bytes written, which may be fewer. */
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): Promise<number>;
@@ -55,9 +58,11 @@ const finished = (start: (done: (error: Error | null) => void) => void): Promise
     start((error) => (error === null ? resolve() : reject(error)));
   });
 
+const openFlags: Readonly<Record<OpenMode, string>> = { read: "r", create: "wx", change: "r+" };
+
 /** The operating system's files. */
 export const nodeFileIo: FileIo = {
-  open: (path, mode) => called((done) => fs.open(path, mode === "read" ? "r" : "wx", done)),
+  open: (path, mode) => called((done) => fs.open(path, openFlags[mode], done)),
   close: (file) => finished((done) => fs.close(file, done)),
   write: (file, parts, position) => called((done) => fs.writev(file, parts, position, done)),
   writeNow: (file, parts, position) => fs.writevSync(file, parts, position),

@@ -8,6 +8,7 @@ import type { Subject } from "../../core/subject.ts";
 import type { CommitEntry, MetadataStore, SparseObject, SparseRequest } from "../contract.ts";
 import {
   type Cases,
+  deadNamesOf,
   digestOf,
   entryOf,
   everything,
@@ -76,7 +77,7 @@ const purge = async (store: MetadataStore, subject: Subject, through: number): P
 
 /** How many of the messages that the store deletes are dead objects by now, the markers left out. */
 const deadOf = async (store: MetadataStore): Promise<readonly string[]> => {
-  const dead = await store.takeDead({ limit: 1000, minAgeMs: 0, leaseMs: 1 });
+  const dead = await deadNamesOf(store.takeDead({ limit: 1000, minAgeMs: 0, leaseMs: 1 }));
   return dead.filter((object) => !object.startsWith("marker/")).toSorted();
 };
 
@@ -321,7 +322,7 @@ const moveCases = ({ case: test, timed }: Cases): void => {
   test("nothing is moved into an object that is being deleted", async ({ store }) => {
     await fill(store, orders, "segment/1", 2);
     await store.condemn(["segment/8", "segment/9"]);
-    expect(await store.takeDead({ limit: 1, minAgeMs: 0, leaseMs })).toEqual(["segment/8"]);
+    expect(await deadNamesOf(store.takeDead({ limit: 1, minAgeMs: 0, leaseMs }))).toEqual(["segment/8"]);
     expect(await store.moveBodies([moveOf("segment/1", 1, "segment/8", 1)])).toBe(0);
     expect(await store.referenced(["segment/1", "segment/8"])).toEqual([true, false]);
     // One that waits comes back to life.
@@ -336,9 +337,9 @@ const moveCases = ({ case: test, timed }: Cases): void => {
     await store.moveBodies([moveOf("segment/1", 1, "segment/9", 1)], 5000);
     expect(await store.countDead()).toBe(1);
     await advance(6999);
-    expect(await store.takeDead({ limit: 10, minAgeMs: 2000, leaseMs })).toEqual([]);
+    expect(await deadNamesOf(store.takeDead({ limit: 10, minAgeMs: 2000, leaseMs }))).toEqual([]);
     await advance(1);
-    expect(await store.takeDead({ limit: 10, minAgeMs: 2000, leaseMs })).toEqual(["segment/1"]);
+    expect(await deadNamesOf(store.takeDead({ limit: 10, minAgeMs: 2000, leaseMs }))).toEqual(["segment/1"]);
   });
 };
 

@@ -5,12 +5,23 @@
 import { expect } from "bun:test";
 import { keepEverything } from "../../core/policy.ts";
 import type { MetadataStore } from "../contract.ts";
-import { type Cases, entryOf, filterOf, invoices, orders, publishOne, sequenceOf, turn, upTo } from "./kit.ts";
+import {
+  type Cases,
+  deadNamesOf,
+  entryOf,
+  filterOf,
+  invoices,
+  orders,
+  publishOne,
+  sequenceOf,
+  turn,
+  upTo,
+} from "./kit.ts";
 
 const leaseMs = 60_000;
 
 const take = async (store: MetadataStore, limit = 100, minAgeMs = 0): Promise<readonly string[]> =>
-  store.takeDead({ limit, minAgeMs, leaseMs });
+  deadNamesOf(store.takeDead({ limit, minAgeMs, leaseMs }));
 
 /** Commits one message into each object. */
 const fill = async (store: MetadataStore, ...objects: readonly string[]): Promise<void> => {
@@ -100,6 +111,23 @@ const lifeCases = ({ case: test }: Cases): void => {
     expect(await take(store, 0)).toEqual([]);
   });
 
+  test("what is told of its bytes is what was committed into it, and only the first time", async ({ store }) => {
+    await store.commit([
+      entryOf(orders, { object: "segment/1", length: 5 }),
+      entryOf(orders, { object: "segment/1", offset: 5, length: 7, storedLength: 3 }),
+    ]);
+    await store.purge(orders, 1);
+    await store.purge(orders, 2);
+    await died(store, 1);
+    await store.condemn(["segment/2"]);
+    const request = { limit: 10, minAgeMs: 0, leaseMs: 0 };
+    const first = await store.takeDead(request);
+    expect(first.map(({ object }) => object).toSorted()).toEqual(["segment/1", "segment/2"]);
+    // A store need not know.
+    for (const { object, bytes } of first) expect([object === "segment/1" ? 8 : undefined, undefined]).toContain(bytes);
+    expect((await store.takeDead(request)).map(({ bytes }) => bytes)).toEqual([undefined, undefined]);
+  });
+
   test("only what was handed out is forgotten", async ({ store }) => {
     await store.condemn(["segment/1"]);
     await fill(store, "segment/2");
@@ -147,6 +175,22 @@ const timeCases = ({ timed }: Cases): void => {
     await advance(1000);
     expect(await take(store, 1, 1001)).toEqual([]);
     expect(await take(store, 1, 1000)).toEqual(["segment/1"]);
+  });
+
+  timed("what is deleted is held until it is forgotten, what is not handed out is not", async ({ store }, advance) => {
+    await store.condemn(["segment/1"]);
+    expect(await take(store)).toEqual(["segment/1"]);
+    await store.condemn(["segment/2"]);
+    await store.holdDead(["segment/1", "segment/2", "segment/3"], 3 * leaseMs);
+    await store.holdDead([], leaseMs);
+    expect(await take(store)).toEqual(["segment/2"]);
+    await advance(leaseMs);
+    expect(await take(store)).toEqual(["segment/2"]);
+    expect(await publishOne(store, entryOf(orders, { object: "segment/1" }))).toEqual({ status: "body_gone" });
+    await advance(2 * leaseMs);
+    expect((await take(store)).toSorted()).toEqual(["segment/1", "segment/2"]);
+    await store.forgetDead(["segment/1", "segment/2"]);
+    expect(await store.countDead()).toBe(0);
   });
 
   timed("when the lease runs out another caller may have it, but no message", async ({ store }, advance) => {

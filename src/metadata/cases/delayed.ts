@@ -6,6 +6,7 @@ import { expect } from "bun:test";
 import { keepEverything } from "../../core/policy.ts";
 import {
   type Cases,
+  deadNamesOf,
   digestOf,
   entryOf,
   everything,
@@ -199,7 +200,7 @@ const bodyCases = ({ timed, case: test }: Cases): void => {
     await store.commit([entryOf(orders, { deliverAt: { inMs: 1000 } }), entryOf(orders, { object: "segment/2" })]);
     await store.purge(orders, 2);
     while ((await store.countDead()) === 0) await turn();
-    expect(await store.takeDead({ limit: 10, minAgeMs: 0, leaseMs: 1000 })).toEqual(["segment/2"]);
+    expect(await deadNamesOf(store.takeDead({ limit: 10, minAgeMs: 0, leaseMs: 1000 }))).toEqual(["segment/2"]);
     expect(await store.referenced(["segment/1"])).toEqual([true]);
     expect(await store.condemn(["segment/1"])).toBe(0);
     const gone = entryOf(orders, { object: "segment/2", deliverAt: { inMs: 1000 } });

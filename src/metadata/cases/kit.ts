@@ -10,6 +10,7 @@ import type {
   AckOutcome,
   CommitEntry,
   CommitOutcome,
+  DeadObject,
   MetadataStore,
   Moved,
   PageBounds,
@@ -104,6 +105,10 @@ export const sequenceOf = (outcome: CommitOutcome): Sequence => ("sequence" in o
 
 /** The time that was given out, or 0 when none was. */
 export const timeOf = (outcome: CommitOutcome): number => ("timestampMs" in outcome ? outcome.timestampMs : 0);
+
+/** Names of the dead objects that were handed out. */
+export const deadNamesOf = async (taken: Promise<readonly DeadObject[]>): Promise<readonly string[]> =>
+  (await taken).map(({ object }) => object);
 
 /** Sequences of a page, in its order. */
 export const sequencesOf = (page: { readonly envelopes: readonly Envelope[] }): Sequence[] =>

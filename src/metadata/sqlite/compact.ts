@@ -5,8 +5,8 @@
 import type { BodyRef, Sequence } from "../../core/message.ts";
 import type { SparseObject, SparseRequest } from "../contract.ts";
 import type { DeadTable } from "./dead.ts";
-import { type ObjectTable, type Reference, storedBytes } from "./objects.ts";
-import type { Candidate, HolderRow, SparseTable } from "./sparse.ts";
+import { type ObjectTable, type Reference, type SpanRow, storedBytes } from "./objects.ts";
+import type { Candidate, HolderRow, SparseTable, Wanted } from "./sparse.ts";
 
 /** What compaction reads and writes. */
 export interface CompactTables {
@@ -21,68 +21,112 @@ export interface Move {
   readonly to: BodyRef;
 }
 
-/** Bodies of one answer, unless one object alone has more: as many as `moveBodies` takes at once. */
-const bodiesMax = 10_000;
+/** Messages of one answer, unless one object alone has more: no more bodies than `moveBodies` takes at once. */
+const messagesMax = 10_000;
 const digestBytes = 32;
 
-/** Hands out objects that are worth rewriting; runs inside a transaction. */
-export const takeSparseObjects = (
-  tables: CompactTables,
+/**
+ * Objects that may be worth rewriting: sparse ones, then small ones when there are enough; more than are handed out, as
+ * some may be passed over. Looks at them piece by piece.
+ */
+export function* candidatesOf(
+  sparse: SparseTable,
   request: SparseRequest,
-  nowMs: number,
-): readonly SparseObject[] => {
-  const taken: SparseObject[] = [];
-  let [aliveBytes, bodyCount] = [0, 0];
-  for (const candidate of candidates(tables.sparse, request, nowMs)) {
-    if (taken.length >= request.objectsMax) break;
-    if (taken.length > 0 && aliveBytes + candidate.alive_bytes > request.aliveBytesMax) break;
-    const bodies = bodiesOf(tables, candidate);
-    // Its messages are deleted already, and their rows on the way out; or it is not known what is in it.
-    if (bodies.length === 0 || bodies.some(({ sha256 }) => sha256.length !== digestBytes)) continue;
-    if (taken.length > 0 && bodyCount + bodies.length > bodiesMax) break;
-    tables.sparse.take(candidate.id, nowMs + request.leaseMs);
-    taken.push({ object: candidate.name, bodies });
+  wanted: Wanted,
+): Generator<undefined, Candidate[]> {
+  const { aliveShareMax, tinyBytes, tinyMin } = request;
+  const found = new Map<number, Candidate>();
+  for (const each of yield* sparse.sparse(aliveShareMax, wanted)) found.set(each.id, each);
+  const small = yield* sparse.small(tinyBytes, { ...wanted, limit: Math.max(wanted.limit, tinyMin) });
+  if (small.length >= tinyMin) for (const each of small) found.set(each.id, each);
+  return [...found.values()];
+}
+
+/** What is asked of candidates. */
+export const wantedOf = ({ minAgeMs, objectsMax }: SparseRequest, nowMs: number): Wanted => ({
+  committedMsMax: nowMs - minAgeMs,
+  nowMs,
+  limit: 2 * objectsMax,
+});
+
+/** Takes as many of the candidates from their beginning as one answer has room for. */
+export const takeRoomful = (candidates: Candidate[], request: SparseRequest): readonly Candidate[] => {
+  let [aliveBytes, messages] = [0, 0];
+  const count = candidates.findIndex((candidate, index) => {
     aliveBytes += candidate.alive_bytes;
-    bodyCount += bodies.length;
-  }
+    messages += candidate.messages;
+    return index >= request.objectsMax || (index > 0 && (aliveBytes > request.aliveBytesMax || messages > messagesMax));
+  });
+  return candidates.splice(0, count < 0 ? candidates.length : Math.max(1, count));
+};
+
+/** Hands candidates out, as far as they are to be had; runs inside a transaction. */
+export const takeCandidates = (
+  { sparse, objects }: CompactTables,
+  candidates: readonly Candidate[],
+  wanted: Wanted,
+  untilMs: number,
+): readonly Candidate[] => {
+  const taken = candidates.filter(({ id }) => sparse.take(id, wanted, untilMs));
+  for (const { id } of taken) objects.holders.expect(id);
   return taken;
 };
 
-/** Sparse objects, then small ones when there are enough; more than are handed out, as some may be passed over. */
-const candidates = (sparse: SparseTable, request: SparseRequest, nowMs: number): Iterable<Candidate> => {
-  const { aliveShareMax, tinyBytes, tinyMin, minAgeMs, objectsMax } = request;
-  const limit = 2 * objectsMax;
-  const committedMsMax = nowMs - minAgeMs;
-  const found = new Map<number, Candidate>();
-  for (const each of sparse.sparse(aliveShareMax, committedMsMax, nowMs, limit)) found.set(each.id, each);
-  const small = sparse.small(tinyBytes, committedMsMax, nowMs, Math.max(limit, tinyMin));
-  if (small.length >= tinyMin) for (const each of small) found.set(each.id, each);
-  return found.values();
-};
+/** What is left in an object that was handed out, looked at piece by piece; undefined when it is not to be rewritten. */
+export function* sparseObjectOf(
+  tables: CompactTables,
+  candidate: Candidate,
+): Generator<undefined, SparseObject | undefined> {
+  const found = yield* holdersIn(tables, candidate.id, tables.objects.spans(candidate.id));
+  const holders = found.toSorted((a, b) => a.body_offset - b.body_offset || a.body_length - b.body_length);
+  yield undefined;
+  tables.objects.holders.set(candidate.id, holders);
+  yield undefined;
+  const bodies = bodiesOf(candidate, holders);
+  // Its messages are deleted already, and their rows on the way out; or it is not known what is in it.
+  if (bodies.length === 0 || bodies.some(({ sha256 }) => sha256.length !== digestBytes)) return undefined;
+  return { object: candidate.name, bodies };
+}
 
-/** What messages point at in an object, each range once, in the order of the offsets. */
-const bodiesOf = (tables: CompactTables, { id, name }: Candidate): readonly BodyRef[] => {
-  const bodies = new Map<string, BodyRef>();
-  for (const holder of holdersOf(tables, id)) {
-    const { body_offset: offset, body_length: length, stored_length, sha256 } = holder;
-    bodies.set(rangeOf(offset, length), {
-      object: name,
-      offset,
-      length,
-      sha256,
+/** What messages point at in an object, each range once. @param holders in the order of the offsets */
+const bodiesOf = ({ name }: Candidate, holders: readonly HolderRow[]): readonly BodyRef[] =>
+  holders
+    .filter(({ body_offset, body_length }, index) => {
+      const before = holders[index - 1];
+      return before?.body_offset !== body_offset || before.body_length !== body_length;
+    })
+    .map(({ body_offset, body_length, stored_length, sha256 }) => ({
+      ...{ object: name, offset: body_offset, length: body_length, sha256 },
       storedLength: stored_length ?? undefined,
-    });
-  }
-  return [...bodies.values()].sort((a, b) => a.offset - b.offset || a.length - b.length);
-};
+    }));
 
 /** The messages that point into an object, each once: what was moved into it may lie in ranges that overlap. */
-const holdersOf = ({ objects, sparse }: CompactTables, objectId: number): readonly HolderRow[] => {
-  const holders = new Map<string, HolderRow>();
-  for (const span of objects.spans(objectId)) {
-    for (const holder of sparse.holders(objectId, span)) holders.set(`${holder.subject_id} ${holder.sequence}`, holder);
+function* holdersIn(
+  { sparse }: CompactTables,
+  objectId: number,
+  spans: readonly SpanRow[],
+): Generator<undefined, readonly HolderRow[]> {
+  const found: HolderRow[] = [];
+  const throughs = new Map<number, Sequence>();
+  const ascending = spans.toSorted((a, b) => a.subject_id - b.subject_id || a.first_sequence - b.first_sequence);
+  for (const { subject_id, first_sequence, last_sequence } of ascending) {
+    const through = throughs.get(subject_id) ?? 0;
+    if (last_sequence <= through) continue;
+    const rest = { subject_id, first_sequence: Math.max(first_sequence, through + 1), last_sequence };
+    for (const holder of yield* sparse.holders(objectId, rest)) found.push(holder);
+    throughs.set(subject_id, last_sequence);
   }
-  return [...holders.values()];
+  return found;
+}
+
+/** The messages that point into an object at one of these offsets, and maybe others. */
+const holdersAt = (tables: CompactTables, objectId: number, offsets: readonly number[]): readonly HolderRow[] => {
+  const { objects } = tables;
+  const steps = holdersIn(tables, objectId, objects.holders.spansOf(objectId, offsets) ?? objects.spans(objectId));
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
 };
 
 const rangeOf = (offset: number, length: number): string => `${offset} ${length}`;
@@ -93,6 +137,12 @@ interface Target {
   readonly reference: Reference;
   /** Sequences that point into it now, by subject. */
   readonly sequences: Map<number, Sequence[]>;
+}
+
+/** What is moved out of an object: where each range of it goes, and the offsets of them. */
+interface Source {
+  readonly ranges: Map<string, BodyRef>;
+  readonly offsets: number[];
 }
 
 /** Moves on their way. */
@@ -106,7 +156,7 @@ interface Moving {
 
 /** Applies moves; answers how many messages were moved. Runs inside a transaction. */
 export const applyMoves = (tables: CompactTables, moves: readonly Move[], lingerMs: number, nowMs: number): number => {
-  const sources = new Map<string, Map<string, BodyRef>>();
+  const sources = new Map<string, Source>();
   const targets = new Map<string, Target>();
   for (const { from, to } of moves) {
     if (from.object === "" || to.object === "" || from.object === to.object) continue;
@@ -115,14 +165,15 @@ export const applyMoves = (tables: CompactTables, moves: readonly Move[], linger
       const id = tables.objects.refer(to.object, reference, nowMs);
       targets.set(to.object, { id, reference, sequences: new Map() });
     }
-    let ranges = sources.get(from.object);
-    if (ranges === undefined) sources.set(from.object, (ranges = new Map<string, BodyRef>()));
-    ranges.set(rangeOf(from.offset, from.length), to);
+    let source = sources.get(from.object);
+    if (source === undefined) sources.set(from.object, (source = { ranges: new Map(), offsets: [] }));
+    source.ranges.set(rangeOf(from.offset, from.length), to);
+    source.offsets.push(from.offset);
   }
   let moved = 0;
-  for (const [source, ranges] of sources) {
-    const id = tables.objects.idOf(source);
-    if (id !== undefined) moved += emptySource({ tables, targets, lingerMs, nowMs }, id, ranges);
+  for (const [object, source] of sources) {
+    const id = tables.objects.idOf(object);
+    if (id !== undefined) moved += emptySource({ tables, targets, lingerMs, nowMs }, id, source);
   }
   for (const [object, target] of targets) saveTarget(tables, object, target, nowMs);
   return moved;
@@ -132,11 +183,11 @@ export const applyMoves = (tables: CompactTables, moves: readonly Move[], linger
 const emptySource = (
   { tables, targets, lingerMs, nowMs }: Moving,
   sourceId: number,
-  ranges: ReadonlyMap<string, BodyRef>,
+  { ranges, offsets }: Source,
 ): number => {
   const met = new Set<BodyRef>();
   let [moved, bytes] = [0, 0];
-  for (const holder of holdersOf(tables, sourceId)) {
+  for (const holder of holdersAt(tables, sourceId, offsets)) {
     const { subject_id, sequence, body_offset, body_length, stored_length } = holder;
     const to = ranges.get(rangeOf(body_offset, body_length));
     const target = to === undefined ? undefined : targets.get(to.object);

@@ -21,6 +21,7 @@ export class DeadTable {
   readonly #revive: Statement<unknown, [string]>;
   readonly #oldest: Statement<{ readonly name: string }, [number, number, number]>;
   readonly #take: Statement<unknown, [number, string]>;
+  readonly #hold: Statement<unknown, [number, string]>;
   readonly #forget: Statement<unknown, [string]>;
   readonly #count: Statement<{ readonly objects: number }, []>;
 
@@ -36,6 +37,7 @@ export class DeadTable {
       `SELECT name FROM dead_objects WHERE since_ms <= ? AND taken_until_ms <= ? ORDER BY since_ms, name LIMIT ?`,
     );
     this.#take = connection.prepare("UPDATE dead_objects SET taken_until_ms = ? WHERE name = ?");
+    this.#hold = connection.prepare("UPDATE dead_objects SET taken_until_ms = ? WHERE name = ? AND taken_until_ms > 0");
     this.#forget = connection.prepare("DELETE FROM dead_objects WHERE name = ? AND taken_until_ms > 0");
     this.#count = connection.prepare("SELECT count(*) AS objects FROM dead_objects");
   }
@@ -67,6 +69,11 @@ export class DeadTable {
     const objects = this.#oldest.all(sinceMsMax, nowMs, limit).map(({ name }) => name);
     for (const object of objects) this.#take.run(untilMs, object);
     return objects;
+  }
+
+  /** Keeps an object that was handed out from others. */
+  hold(object: string, untilMs: number): void {
+    this.#hold.run(untilMs, object);
   }
 
   /** Forgets an object that was handed out. */

@@ -7,6 +7,7 @@ import type { Statement } from "bun:sqlite";
 import type { BodyRef, Sequence } from "../../core/message.ts";
 import type { Connection } from "./connection.ts";
 import type { DeadTable } from "./dead.ts";
+import { KnownHolders } from "./known-holders.ts";
 import { KnownSpans } from "./known-spans.ts";
 
 /** Stands for the object name "" of an empty body. */
@@ -50,6 +51,8 @@ const gapMax = 64;
 
 /** Statements on objects and their spans. */
 export class ObjectTable {
+  /** Of objects that are being rewritten. */
+  readonly holders = new KnownHolders(gapMax);
   readonly #dead: DeadTable;
   readonly #known = new Map<string, ReferredRow>();
   readonly #knownSpans = new KnownSpans(gapMax);
@@ -112,6 +115,7 @@ export class ObjectTable {
       this.#referAgain.run(messages, newBytes, aliveBytes, nowMs, row.id);
       row.bytes += newBytes;
     }
+    if (messages > 0) this.holders.drop(row.id);
     // An index leads with it, which would have to be written at each commit if it were counted there.
     const digits = String(row.bytes).length;
     if (digits === row.digits) return row.id;
@@ -140,6 +144,7 @@ export class ObjectTable {
     if (left === null || left.messages > 0) return;
     const forgotten = this.#forget.get(objectId);
     this.#knownSpans.drop(objectId);
+    this.holders.drop(objectId);
     if (forgotten !== null) this.#known.delete(forgotten.name);
     this.#forgetSpans.run(objectId);
     if (forgotten !== null) this.#dead.add(forgotten.name, Math.max(sinceMs, forgotten.linger_until_ms));

@@ -148,7 +148,7 @@ describe("sqlite: the file", () => {
     const after = await open(path);
     await after.reclaimed();
     expect(sequencesOf(await after.range(orders, 1, everything))).toEqual([4, 5, 6, 7, 8, 9, 10]);
-    expect(await after.takeDead({ limit: 10, minAgeMs: 0, leaseMs: 1 })).toEqual(["segment/1"]);
+    expect(await after.takeDead({ limit: 10, minAgeMs: 0, leaseMs: 1 })).toEqual([{ object: "segment/1" }]);
     const policy = { ...keepEverything, maxMessages: 1 };
     expect(await after.putPolicy(parseFilter(">"), policy)).toBe("created");
     expect(await after.expire(undefined, 10)).toEqual({ expired: 6, next: undefined });

@@ -9,7 +9,7 @@ import type { SubjectRow } from "./subjects.ts";
 
 /** Messages that are removed at once, and for how long one transaction goes on with it. */
 const pieceMessages = 250;
-const sliceMs = 2;
+const sliceMs = 1;
 
 /** Whether messages of the subject may have outlived their time. */
 export const mayHaveEnded = (subject: SubjectRow | null, nowMs: number): boolean =>

@@ -12,6 +12,7 @@ import type {
   AckRequest,
   CommitEntry,
   CommitOutcome,
+  DeadObject,
   Moved,
   NackOutcome,
   NackRequest,
@@ -23,7 +24,15 @@ import type {
 import { releaseAcked } from "./acked.ts";
 import { commitEntries } from "./commit.ts";
 import { commitDelayed } from "./commit-due.ts";
-import { applyMoves, type Move, takeSparseObjects } from "./compact.ts";
+import {
+  applyMoves,
+  candidatesOf,
+  type Move,
+  sparseObjectOf,
+  takeCandidates,
+  takeRoomful,
+  wantedOf,
+} from "./compact.ts";
 import type { Connection, Durability } from "./connection.ts";
 import { isConfigured } from "./consumers.ts";
 import { pullPage, pullSettles } from "./pull.ts";
@@ -40,6 +49,9 @@ import { mayHaveEnded } from "./ttl.ts";
 /** Messages from the middle that one transaction deletes at most because all have acknowledged them. */
 const releasedMax = 10_000;
 
+/** Reads of upkeep go on for so long before others have their turn. */
+const readMsMax = 1;
+
 const subjectsOf = (requests: readonly { readonly subject: Subject }[]): readonly Subject[] => [
   ...new Set(requests.map(({ subject }) => subject)),
 ];
@@ -54,6 +66,8 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 export abstract class Writes {
   /** Subjects of which more is acknowledged by all than one transaction has deleted. */
   readonly #unreleased = new Set<Subject>();
+  /** The last call of `takeSparse`, settled or not. */
+  #taking: Promise<unknown> = Promise.resolve();
 
   /** @param clock Unix milliseconds; asked once a call, before anything is awaited */
   constructor(
@@ -167,9 +181,29 @@ export abstract class Writes {
     return this.#change("durable", letters, (nowMs) => redriveLetters(this.tables, request, nowMs));
   }
 
-  async takeSparse(request: SparseRequest): Promise<readonly SparseObject[]> {
+  takeSparse(request: SparseRequest): Promise<readonly SparseObject[]> {
     const nowMs = this.clock();
-    return this.#write("durable", () => takeSparseObjects(this.tables, request, nowMs));
+    // One after the other, so that none finds what another is about to take.
+    const taking = this.#taking.then(() => this.#takeSparse(request, nowMs));
+    this.#taking = taking.catch(() => undefined);
+    return taking;
+  }
+
+  async #takeSparse(request: SparseRequest, nowMs: number): Promise<readonly SparseObject[]> {
+    const wanted = wantedOf(request, nowMs);
+    const waiting = await this.#inTurns(candidatesOf(this.tables.sparse, request, wanted));
+    while (waiting.length > 0) {
+      const roomful = takeRoomful(waiting, request);
+      const untilMs = nowMs + request.leaseMs;
+      const taken = this.#write("durable", () => takeCandidates(this.tables, roomful, wanted, untilMs));
+      const found: SparseObject[] = [];
+      for (const each of taken) {
+        const object = await this.#inTurns(sparseObjectOf(this.tables, each));
+        if (object !== undefined) found.push(object);
+      }
+      if (found.length > 0) return found;
+    }
+    return [];
   }
 
   async moveBodies(moves: readonly Move[], lingerMs = 0): Promise<number> {
@@ -203,10 +237,18 @@ export abstract class Writes {
     readonly limit: number;
     readonly minAgeMs: number;
     readonly leaseMs: number;
-  }): Promise<readonly string[]> {
+  }): Promise<readonly DeadObject[]> {
     const nowMs = this.clock();
     const { limit, minAgeMs, leaseMs } = request;
-    return this.#write("durable", () => this.tables.dead.take(limit, nowMs - minAgeMs, nowMs, nowMs + leaseMs));
+    const taken = this.#write("durable", () => this.tables.dead.take(limit, nowMs - minAgeMs, nowMs, nowMs + leaseMs));
+    return taken.map((object) => ({ object }));
+  }
+
+  async holdDead(objects: readonly string[], leaseMs: number): Promise<void> {
+    const untilMs = this.clock() + leaseMs;
+    this.#write("durable", () => {
+      for (const object of objects) this.tables.dead.hold(object, untilMs);
+    });
   }
 
   async forgetDead(objects: readonly string[]): Promise<void> {
@@ -254,6 +296,22 @@ export abstract class Writes {
       do {
         await turn();
       } while (!this.#write("relaxed", () => isCut(nowMs)));
+    }
+  }
+
+  /** Reads that may be many, step by step in short transactions; others have their turn between. */
+  async #inTurns<T>(steps: Generator<undefined, T>): Promise<T> {
+    const some = (): IteratorResult<undefined, T> => {
+      const startMs = performance.now();
+      for (;;) {
+        const step = steps.next();
+        if (step.done === true || performance.now() - startMs >= readMsMax) return step;
+      }
+    };
+    for (;;) {
+      const step = this.connection.read(some);
+      if (step.done === true) return step.value;
+      await turn();
     }
   }
 

@@ -21,6 +21,7 @@ import type {
   ChangeFeed,
   CommitEntry,
   CommitOutcome,
+  DeadObject,
   DelayedMessage,
   EnvelopePage,
   MetadataStore,
@@ -75,7 +76,7 @@ export interface Hello {
 /** The protocol of the functions that this driver speaks. */
 const protocol = 1;
 /** The oldest schema whose functions are all that this driver needs. */
-const schemaMin = 6;
+const schemaMin = 7;
 
 /** Asks who is there. @throws StreamError `unavailable` */
 export const greet = async (calls: Calls): Promise<Hello> => {
@@ -294,9 +295,15 @@ export class TarantoolMetadata implements MetadataStore {
     readonly limit: number;
     readonly minAgeMs: number;
     readonly leaseMs: number;
-  }): Promise<readonly string[]> {
+  }): Promise<readonly DeadObject[]> {
     const { limit, minAgeMs, leaseMs } = request;
-    return listOf(await this.#calls.writePlain("mts_take_dead", [limit, minAgeMs, leaseMs])).map(textOf);
+    const answer = await this.#calls.writePlain("mts_take_dead", [limit, minAgeMs, leaseMs, true]);
+    const [names, bytes] = listOf(answer).map(listOf);
+    return (names ?? []).map((name, place) => ({ object: textOf(name), bytes: optionalOf(bytes?.[place]) }));
+  }
+
+  async holdDead(objects: readonly string[], leaseMs: number): Promise<void> {
+    if (objects.length > 0) await this.#calls.writePlain("mts_hold_dead", [objects, leaseMs]);
   }
 
   async forgetDead(objects: readonly string[]): Promise<void> {

@@ -50,7 +50,7 @@ const metadataCalls = [
   ...(["commit", "heads", "range", "sequenceAt", "subjects", "subject", "purge", "putConsumer", "consumer"] as const),
   ...(["consumers", "deleteConsumer", "pull", "peek", "ack", "nack", "commitDue", "receipts", "redrive"] as const),
   ...(["takeSparse", "moveBodies", "putPolicy", "deletePolicy", "policies", "expire", "takeDead"] as const),
-  ...(["forgetDead", "countDead", "condemn", "referenced"] as const),
+  ...(["holdDead", "forgetDead", "countDead", "condemn", "referenced"] as const),
 ] satisfies readonly (keyof MetadataStore)[];
 const bodiesCalls = [
   ...(["writeSegment", "writeObject", "read", "size", "remove", "pointer", "openUpload"] as const),
@@ -181,6 +181,13 @@ export class BrokerWorld implements World {
   nack(subject: string, consumer: string, sequences: readonly number[]): Promise<void> {
     return this.#again(async ({ broker }) => {
       await broker.nack(parseSubject(subject), parseConsumerName(consumer), sequences, 0, "by chance");
+    });
+  }
+
+  redrive(subject: string, consumer: string, limit: number): Promise<number> {
+    return this.#again(async ({ broker }) => {
+      const names = { subject: parseSubject(subject), consumer: parseConsumerName(consumer) };
+      return (await broker.redrive({ ...names, limit, perSecond: Number.POSITIVE_INFINITY })).redriven;
     });
   }
 

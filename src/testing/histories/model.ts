@@ -31,6 +31,9 @@ export interface ModelDelayed {
   readonly ttlMs: number | undefined;
 }
 
+/** Stores know signs of life to a second, so that who gave one counts as silent for so much longer, in milliseconds. */
+const signSlackMs = 1000;
+
 /** One subject. */
 export class ModelSubject {
   last = 0;
@@ -39,6 +42,10 @@ export class ModelSubject {
   readonly delayed = new Map<number, ModelDelayed>();
   /** By consumer, the sequences that it has settled, stored or not. */
   readonly settled: ReadonlyMap<string, Set<number>>;
+  /** By consumer, the highest message that it has acknowledged. */
+  readonly #ackedHighest = new Map<string, number>();
+  /** By consumer, when it gave its last sign of life, Unix milliseconds. */
+  readonly #signs = new Map<string, number>();
 
   constructor(
     readonly name: string,
@@ -47,9 +54,12 @@ export class ModelSubject {
     this.settled = new Map(consumers.map((consumer) => [consumer, new Set<number>()]));
   }
 
-  /** Whether a body is more than the policy has room for in all. */
+  /** Whether the policy has no room for a body: never, or not now. */
   refuses(length: number): boolean {
-    return this.policy.maxBytes !== null && length > this.policy.maxBytes;
+    const { maxMessages, maxBytes, discard } = this.policy;
+    if (maxBytes !== null && length > maxBytes) return true;
+    if (discard === "old") return false;
+    return this.stored.size >= (maxMessages ?? Infinity) || this.#bytes() + length > (maxBytes ?? Infinity);
   }
 
   committed(sequence: number, message: ModelMessage): void {
@@ -69,8 +79,10 @@ export class ModelSubject {
   /** What a policy has no room for is gone, the oldest first; of bytes the newest stays, even if it has too many. */
   trim(nowMs: number): void {
     this.age(nowMs);
-    const { maxMessages, maxBytes } = this.policy;
-    let bytes = [...this.stored.values()].reduce((sum, { body }) => sum + body.length, 0);
+    const { maxMessages, maxBytes, discard } = this.policy;
+    // Who refuses new messages keeps the old ones.
+    if (discard === "new") return;
+    let bytes = this.#bytes();
     for (const [sequence, { body }] of this.stored) {
       const isTooMuch = maxBytes !== null && bytes > maxBytes && this.stored.size > 1;
       if (!isTooMuch && this.stored.size <= (maxMessages ?? Number.POSITIVE_INFINITY)) return;
@@ -79,23 +91,31 @@ export class ModelSubject {
     }
   }
 
-  /** What all recipients have acknowledged is gone. */
-  release(): void {
-    const { recipients } = this.policy;
-    if (recipients === null) return;
+  /**
+   * What all recipients have acknowledged is gone.
+   * @param nowMs after a sweep also what they have timed out on; undefined: before one
+   */
+  release(nowMs?: number): void {
+    for (const sequence of this.stored.keys()) if (this.#isReleased(sequence, nowMs, 0)) this.#delete(sequence);
+  }
+
+  /** What is not among these is gone, where that may be so by now: recipients have timed out on it. */
+  vanish(found: ReadonlySet<number>, nowMs: number): void {
     for (const sequence of this.stored.keys()) {
-      const has = (consumer: string): boolean => this.settled.get(consumer)?.has(sequence) === true;
-      const isReleased =
-        typeof recipients === "number"
-          ? this.consumers.filter(has).length >= recipients
-          : recipients.every((recipient) => has(recipient));
-      if (isReleased) this.#delete(sequence);
+      if (!found.has(sequence) && this.#isReleased(sequence, nowMs, signSlackMs)) this.#delete(sequence);
     }
   }
 
-  acked(consumer: string, sequences: readonly number[]): void {
+  acked(consumer: string, sequences: readonly number[], nowMs: number): void {
     for (const sequence of sequences) this.settled.get(consumer)?.add(sequence);
+    this.#ackedHighest.set(consumer, Math.max(this.#ackedHighest.get(consumer) ?? 0, ...sequences));
+    this.signed(consumer, nowMs);
     this.release();
+  }
+
+  /** A consumer was made, fetched or gave messages back. */
+  signed(consumer: string, nowMs: number): void {
+    this.#signs.set(consumer, nowMs);
   }
 
   purged(through: number): void {
@@ -105,6 +125,26 @@ export class ModelSubject {
   /** The sequence of a message by its number, or undefined. */
   sequenceOf(number: number): number | undefined {
     return [...this.stored].find(([, message]) => message.number === number)?.[0];
+  }
+
+  #isReleased(sequence: number, nowMs: number | undefined, slackMs: number): boolean {
+    const { recipients, recipientTimeoutMs } = this.policy;
+    const message = this.stored.get(sequence);
+    if (recipients === null || message === undefined) return false;
+    const has = (consumer: string): boolean => this.settled.get(consumer)?.has(sequence) === true;
+    if (typeof recipients === "number") return this.consumers.filter(has).length >= recipients;
+    const isSilent = (consumer: string): boolean =>
+      nowMs !== undefined &&
+      recipientTimeoutMs !== null &&
+      message.timestampMs + recipientTimeoutMs <= nowMs &&
+      (this.#signs.get(consumer) ?? 0) - slackMs + recipientTimeoutMs <= nowMs;
+    // What nobody has acknowledged, nor a later one, stays.
+    const isAcked = recipients.some((recipient) => (this.#ackedHighest.get(recipient) ?? 0) >= sequence);
+    return isAcked && recipients.every((recipient) => has(recipient) || isSilent(recipient));
+  }
+
+  #bytes(): number {
+    return [...this.stored.values()].reduce((sum, { body }) => sum + body.length, 0);
   }
 
   /** For every consumer it counts as settled. */

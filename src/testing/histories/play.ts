@@ -72,12 +72,16 @@ class Play {
   };
   /** Every body that was ever published, by its number. */
   readonly #bodies = new Map<number, BodySeed>();
-  /** Where each was committed. */
-  readonly #places = new Map<number, string>();
+  /** Where each was committed, and where it was sent back to as a dead letter, ascending. */
+  readonly #places = new Map<number, string[]>();
   /** Numbers of those that live for a moment, where time runs. */
   readonly #fleeting = new Set<number>();
   /** Sequences of `work` that were given up for certain. */
   readonly #givenUp = new Set<number>();
+  /** Sequences of `work` whose dead letters were sent back. */
+  readonly #redriven = new Set<number>();
+  /** Dead letters are being sent back, or may be in places that were not looked at yet. */
+  #isRedriving = false;
   #number = 0;
 
   constructor(world: World, options: HistoryOptions) {
@@ -87,9 +91,10 @@ class Play {
   }
 
   async run(): Promise<History> {
-    for (const { name: subject, consumers } of Object.values(this.#subjects)) {
-      for (const name of consumers) {
-        await this.#world.addConsumer({ subject, name, ...(name === flaky && { deadLetter: dead }) });
+    for (const subject of Object.values(this.#subjects)) {
+      for (const name of subject.consumers) {
+        await this.#world.addConsumer({ subject: subject.name, name, ...(name === flaky && { deadLetter: dead }) });
+        subject.signed(name, this.#world.nowMs());
       }
     }
     for (let step = 1; step <= this.#options.steps; step++) {
@@ -120,6 +125,7 @@ class Play {
 
   /** One change of one subject. */
   #change(subject: ModelSubject): Promise<void> {
+    if (subject.name === work && this.#chance(10)) return this.#redrive(subject);
     const dice = this.#integer(0, 99);
     if (dice < 40) return this.#publish(subject);
     if (dice < 80) return this.#consume(subject, this.#pick(subject.consumers));
@@ -175,9 +181,9 @@ class Play {
     ttlMs: number | undefined,
   ): void {
     const place = `${subject.name}/${sequence}`;
-    const before = this.#places.get(number) ?? place;
+    const [before = place] = this.#places.get(number) ?? [];
     if (before !== place) throw new Error(`#${number} is at ${place}, and was at ${before}`);
-    this.#places.set(number, place);
+    this.#places.set(number, [place]);
     if (subject.stored.has(sequence)) throw new Error(`#${number} is at ${place}, where another one is`);
     const body = this.#bodyOf(number);
     const message: ModelMessage = { number, body, timestampMs, expiresAtMs: timestampMs + (ttlMs ?? Infinity) };
@@ -220,12 +226,13 @@ class Play {
       const through = this.#integer(0, subject.last);
       this.#say(`${subject.name}: all acknowledges through ${through}`);
       await this.#world.ack(subject.name, consumer, through);
-      subject.acked(consumer, upTo(through));
+      subject.acked(consumer, upTo(through), this.#world.nowMs());
       return;
     }
     const limit = this.#integer(1, 10);
     const isGivingUp = consumer === flaky;
     const messages = await this.#world.fetch(subject.name, consumer, limit);
+    subject.signed(consumer, this.#world.nowMs());
     const sequences = messages.map(({ sequence }) => sequence);
     this.#say(`${subject.name}: ${consumer} fetched ${sequences.join(" ")}`);
     for (const message of messages) {
@@ -245,8 +252,32 @@ class Play {
     const others = sequences.filter((sequence) => !mine.includes(sequence) && this.#chance(60));
     this.#say(`${subject.name}: ${consumer} acknowledges ${mine.join(" ")}, returns ${others.join(" ")}`);
     if (mine.length > 0) await this.#world.ack(subject.name, consumer, mine);
-    subject.acked(consumer, mine);
+    subject.acked(consumer, mine, this.#world.nowMs());
     if (others.length > 0) await this.#world.nack(subject.name, consumer, others);
+  }
+
+  /** Dead letters are where they were or in their subject again, the oldest first, and never both. */
+  async #redrive(subject: ModelSubject): Promise<void> {
+    const limit = this.#integer(1, 6);
+    this.#say(`${subject.name}: up to ${limit} dead letters are sent back`);
+    const letters = (await this.#world.read(dead)).messages.map(letterSequence);
+    const [known, deaths] = [this.#redriven.size, this.#world.deaths];
+    this.#isRedriving = true;
+    const answered = await this.#world.redrive(subject.name, flaky, limit);
+    await this.#compare(subject);
+    this.#isRedriving = false;
+    const redriven = this.#redriven.size - known;
+    this.#say(`${subject.name}: ${redriven} dead letters are back`);
+    const isSame = this.#world.deaths === deaths;
+    if (answered > limit || redriven < answered || (isSame && redriven > answered)) {
+      throw new Error(`${redriven} dead letters were sent back, of ${limit}, and the answer was ${answered}`);
+    }
+    const count = letters.filter((sequence) => this.#redriven.has(sequence)).length;
+    const first = letters.slice(0, count);
+    const late = first.find((sequence) => !this.#redriven.has(sequence));
+    if (late !== undefined) throw new Error(`the dead letter of ${late} was passed over`);
+    // Which died with its answer has its letters in their places all the same.
+    await this.#compareLetters();
   }
 
   async #readSome(subject: ModelSubject): Promise<void> {
@@ -275,32 +306,42 @@ class Play {
     const subject = this.#chance(50) ? this.#subjects[limits] : this.#subjects[acked];
     const policy = subject.name === limits ? this.#limitsPolicy() : this.#ackedPolicy();
     const isNone = samePolicy(policy, keepEverything);
-    const { maxAgeMs, maxMessages, maxBytes, recipients } = policy;
-    this.#say(`${subject.name}: gets a policy ${JSON.stringify({ maxAgeMs, maxMessages, maxBytes, recipients })}`);
+    const { maxAgeMs, maxMessages, maxBytes, discard, recipients, recipientTimeoutMs } = policy;
+    const limitsShown = { maxAgeMs, maxMessages, maxBytes, discard };
+    this.#say(`${subject.name}: gets a policy ${JSON.stringify({ ...limitsShown, recipients, recipientTimeoutMs })}`);
     // What the one before does not keep is gone for good.
     await this.#sweepNow();
+    await this.#compare(subject);
     await this.#world.putPolicy(subject.name, isNone ? null : policy);
     subject.policy = policy;
     subject.trim(this.#world.nowMs());
-    subject.release();
     await this.#sweepNow();
     await this.#compare(subject);
   }
 
   #limitsPolicy(): RetentionPolicy {
-    return {
-      ...keepEverything,
-      maxAgeMs: this.#world.isTimed && this.#chance(50) ? this.#integer(1, 4000) : null,
+    const limits = {
       maxMessages: this.#chance(50) ? this.#integer(1, 25) : null,
       maxBytes: this.#chance(30) ? this.#integer(1, 200 * KiB) : null,
+    };
+    const isLimited = limits.maxMessages !== null || limits.maxBytes !== null;
+    return {
+      ...{ ...keepEverything, ...limits },
+      maxAgeMs: this.#world.isTimed && this.#chance(50) ? this.#integer(1, 4000) : null,
+      discard: isLimited && this.#chance(40) ? "new" : "old",
     };
   }
 
   #ackedPolicy(): RetentionPolicy {
     if (this.#chance(20)) return keepEverything;
     const names = this.#subjects[acked].consumers.filter(() => this.#chance(60)).map(parseConsumerName);
-    const recipients = this.#chance(40) || names.length === 0 ? this.#integer(1, 3) : names;
-    return { ...keepEverything, retain: "acked", recipients };
+    const recipients = this.#chance(30) || names.length === 0 ? this.#integer(1, 3) : names;
+    const policy: RetentionPolicy = { ...keepEverything, retain: "acked", recipients };
+    if (this.#world.isTimed && typeof recipients !== "number" && this.#chance(50)) {
+      return { ...policy, recipientTimeoutMs: this.#integer(1, 5000) };
+    }
+    // Not with a timeout: when exactly it makes room is not known.
+    return this.#chance(40) ? { ...policy, maxMessages: this.#integer(1, 25), discard: "new" } : policy;
   }
 
   async #advance(): Promise<void> {
@@ -319,6 +360,12 @@ class Play {
 
   async #sweepNow(): Promise<void> {
     await this.#world.sweep();
+    this.#releaseSwept();
+  }
+
+  /** After a sweep recipients that timed out are waited for no longer. */
+  #releaseSwept(): void {
+    for (const subject of Object.values(this.#subjects)) subject.release(this.#world.nowMs());
   }
 
   async #restart(): Promise<void> {
@@ -340,6 +387,7 @@ class Play {
     const wrong = await this.#world.inspect();
     if (wrong.length > 0) throw new Error(wrong.join("\n"));
     this.#age();
+    this.#releaseSwept();
     for (const subject of Object.values(this.#subjects)) await this.#compare(subject);
     await this.#compareLetters();
   }
@@ -364,15 +412,29 @@ class Play {
     }
   }
 
-  /** Delayed messages are where they came to be. */
+  /** Delayed messages and dead letters that were sent back are where they came to be; some may be gone. */
   #learn(subject: ModelSubject, { messages }: WorldSubject): void {
+    subject.vanish(new Set(messages.map(({ sequence }) => sequence)), this.#world.nowMs());
     for (const { sequence, timestampMs, headers } of messages) {
-      const delayed = subject.delayed.get(Number(headers["number"]));
-      if (delayed === undefined) continue;
-      if (timestampMs < delayed.dueAtMs) throw new Error(`#${delayed.number} came before its time`);
-      subject.delayed.delete(delayed.number);
-      this.#committed(subject, sequence, delayed.number, timestampMs, delayed.ttlMs);
+      const number = Number(headers["number"]);
+      const delayed = subject.delayed.get(number);
+      const places = this.#places.get(number);
+      const place = `${subject.name}/${sequence}`;
+      if (delayed !== undefined) {
+        if (timestampMs < delayed.dueAtMs) throw new Error(`#${delayed.number} came before its time`);
+        subject.delayed.delete(delayed.number);
+        this.#committed(subject, sequence, delayed.number, timestampMs, delayed.ttlMs);
+      } else if (places !== undefined && !places.includes(place) && this.#mayBeRedriven(subject)) {
+        this.#redriven.add(Number(places.at(-1)?.split("/").at(-1)));
+        places.push(place);
+        subject.committed(sequence, { number, body: this.#bodyOf(number), timestampMs, expiresAtMs: Infinity });
+      }
     }
+  }
+
+  /** Where time runs, a call of a server that died may be under way still. */
+  #mayBeRedriven({ name }: ModelSubject): boolean {
+    return name === work && (this.#isRedriving || !this.#world.isTimed);
   }
 
   #differenceOf(subject: ModelSubject, read: WorldSubject): string | undefined {
@@ -391,18 +453,20 @@ class Play {
     return late && `#${late.number} is late`;
   }
 
-  /** Each was a message of `work`, is there once, and none that was given up is missing. */
+  /** Each was a message of `work`, is there once, and none that was given up and not sent back is missing. */
   async #compareLetters(): Promise<void> {
     const subject = this.#subjects[work];
     const found = new Set<number>();
     for (const message of (await this.#world.read(dead)).messages) {
-      const sequence = Number(message.headers["dead-letter-sequence"]);
+      const sequence = letterSequence(message);
       if (found.has(sequence)) throw new Error(`${sequence} of ${work} was given up twice`);
+      if (this.#redriven.has(sequence))
+        throw new Error(`${sequence} of ${work} was sent back and is a dead letter still`);
       found.add(sequence);
       this.#served(subject, { ...message, sequence });
       subject.settled.get(flaky)?.add(sequence);
     }
-    const missing = [...this.#givenUp].filter((sequence) => !found.has(sequence));
+    const missing = [...this.#givenUp].filter((sequence) => !found.has(sequence) && !this.#redriven.has(sequence));
     if (missing.length > 0) throw new Error(`${missing.join(" ")} of ${work} were given up and are nowhere`);
   }
 
@@ -410,8 +474,10 @@ class Play {
   #served(subject: ModelSubject, { sequence, headers, body }: WorldMessage): void {
     const number = Number(headers["number"]);
     const place = `${subject.name}/${sequence}`;
-    const known = this.#places.get(number) ?? place;
-    if (known !== place) throw new Error(`#${number} is served at ${place}, and was at ${known}`);
+    const known = this.#places.get(number) ?? [place];
+    if (!known.includes(place) && !this.#mayBeRedriven(subject)) {
+      throw new Error(`#${number} is served at ${place}, and was at ${known.join(", ")}`);
+    }
     if (Buffer.compare(body, makeBody(this.#bodyOf(number))) !== 0) {
       throw new Error(`${place} (#${number}) is served with other bytes than were published`);
     }
@@ -442,5 +508,8 @@ class Play {
     return chosen;
   }
 }
+
+/** Of which message it is the dead letter. */
+const letterSequence = ({ headers }: WorldMessage): number => Number(headers["dead-letter-sequence"]);
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);

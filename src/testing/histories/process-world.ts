@@ -47,6 +47,8 @@ const settings = {
   ...{ MTS_COMPACT_BELOW: "64KiB", MTS_DEDUPE_WINDOW: "1h" },
 } as const;
 const ackWaitMs = 100;
+/** Dead letters a second. */
+const redriveRate = 1000;
 const againMs = 20;
 const pageMax = 1000;
 const retryMax = 1000;
@@ -151,6 +153,14 @@ export class ProcessWorld implements World {
     if (sequences.length > 0) await this.#json("POST", `${consumerPath(subject, consumer)}/nack`, { sequences });
   }
 
+  async redrive(subject: string, consumer: string, limit: number): Promise<number> {
+    const path = `${consumerPath(subject, consumer)}/redrive`;
+    const { redriven } = (await this.#json("POST", path, { limit, rate: redriveRate })) as {
+      readonly redriven: number;
+    };
+    return redriven;
+  }
+
   async purge(subject: string, through: number): Promise<void> {
     await this.#again((http) => http.purge(subject, through));
   }
@@ -164,8 +174,8 @@ export class ProcessWorld implements World {
       });
       return;
     }
-    const { maxMessages: max_messages, maxBytes: max_bytes, retain, recipients } = policy;
-    await this.#json("PUT", policyPath(subject), { max_messages, max_bytes, retain, recipients });
+    const { maxMessages: max_messages, maxBytes: max_bytes, discard, retain, recipients } = policy;
+    await this.#json("PUT", policyPath(subject), { max_messages, max_bytes, discard, retain, recipients });
   }
 
   sweep(): Promise<void> {

@@ -63,6 +63,8 @@ export interface World extends AsyncDisposable {
   fetch(subject: string, consumer: string, limit: number): Promise<readonly WorldMessage[]>;
   ack(subject: string, consumer: string, sequences: readonly number[] | number): Promise<void>;
   nack(subject: string, consumer: string, sequences: readonly number[]): Promise<void>;
+  /** Sends dead letters of a consumer back; answers how many, of the last life if it died meanwhile. */
+  redrive(subject: string, consumer: string, limit: number): Promise<number>;
   purge(subject: string, through: number): Promise<void>;
   /** Null takes it away. */
   putPolicy(subject: string, policy: RetentionPolicy | null): Promise<void>;
