@@ -48,6 +48,15 @@ function M.find(subject, name)
     return row_of(box.space.mts_consumers.index.name:get({ subject, name }))
 end
 
+--- Consumers of all subjects, in byte order of subject and name, strictly after one of them.
+function M.list_all(after_subject, after_name, limit)
+    local rows = {}
+    local by_name = box.space.mts_consumers.index.name
+    local tuples = by_name:select({ after_subject, after_name }, { iterator = "GT", limit = limit })
+    for _, tuple in ipairs(tuples) do rows[#rows + 1] = row_of(tuple) end
+    return rows
+end
+
 --- All consumers of a subject in byte order of their names.
 function M.list(subject)
     local rows = {}
@@ -141,6 +150,14 @@ function M.position(consumer, subject, now_ms)
         leases.pass(consumer, subject.first - 1, subject.hidden)
     end
     return leases.acked_through(consumer, now_ms)
+end
+
+--- How far behind a consumer is, by a look alone: what is stored and not settled, and what is leased or nacked.
+function M.backlog(consumer)
+    local subject = store.subject(consumer.subject)
+    if consumer.ack == "all" then return gone.stored_after(subject, consumer.acked_through), 0 end
+    local stored = gone.stored_after(subject, consumer.delivered_through)
+    return stored - leases.ahead_count(consumer) + consumer.held, consumer.held
 end
 
 --- The state as `{name, subject, ack, acked_through, delivered_through, pending, ack_pending, redelivered,

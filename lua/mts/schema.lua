@@ -148,6 +148,25 @@ local upgrades = {
                 { parts = { 3, "unsigned", 2, "unsigned", 1, "string" }, if_not_exists = true })
         end,
     },
+    {
+        name = "application actors",
+        run = function()
+            space("mts_actors", {
+                unsigned("id"), text("name"), unsigned("generation"), unsigned("fence"), unsigned("revision"),
+                nullable("owner", "string"), unsigned("lease_until"), nullable("alarm_at", "unsigned"),
+                unsigned("restarts"), nullable("last_error", "string"), unsigned("updated_at"),
+            }, { { "id", { 1, "unsigned" } }, { "name", { 2, "string" } } })
+            space("mts_actor_states", { unsigned("actor_id"), { name = "state", type = "varbinary" } },
+                { { "id", { 1, "unsigned" } } })
+            space("mts_actor_positions", {
+                unsigned("actor_id"), text("subject"), unsigned("generation"), unsigned("through"),
+                unsigned("effects_through"),
+            }, { { "subject", { 1, "unsigned", 2, "string" } } })
+            space("mts_actor_rows", {
+                unsigned("actor_id"), unsigned("generation"), text("key"), { name = "value", type = "varbinary" },
+            }, { { "key", { 1, "unsigned", 2, "unsigned", 3, "string" } } })
+        end,
+    },
 }
 
 --- The newest version that this code knows.

@@ -36,9 +36,23 @@ function M.pause()
     M.settle()
 end
 
+--- Where a transaction is, for `undo`.
+function M.mark(context)
+    return { savepoint = box.savepoint(), told = #context.changes }
+end
+
+--- Undoes what was done since a mark at which the call had changed nothing.
+function M.undo(context, mark)
+    if store.changed then
+        box.rollback_to_savepoint(mark.savepoint)
+        policies.forget()
+    end
+    for place = #context.changes, mark.told + 1, -1 do context.changes[place] = nil end
+    store.changed, context.later = false, {}
+end
+
 local function perform(call, context)
-    local savepoint = box.savepoint()
-    local told = #context.changes
+    local mark = M.mark(context)
     store.changed, context.later = false, {}
     local done, answer = pcall(call.run, context)
     if done then
@@ -46,11 +60,7 @@ local function perform(call, context)
         return
     end
     call.failure = answer
-    if store.changed then
-        box.rollback_to_savepoint(savepoint)
-        policies.forget()
-    end
-    for place = #context.changes, told + 1, -1 do context.changes[place] = nil end
+    M.undo(context, mark)
 end
 
 local function take_group()

@@ -22,6 +22,8 @@ export const errorCodes = {
   origin_not_allowed: { status: 403, title: "This origin is not allowed", retryable: false },
   not_found: { status: 404, title: "No such path", retryable: false },
   subject_not_found: { status: 404, title: "Nothing was ever published to this subject", retryable: false },
+  event_not_found: { status: 404, title: "No such event", retryable: false },
+  actor_not_found: { status: 404, title: "No such actor", retryable: false },
   message_not_found: { status: 404, title: "No such message", retryable: false },
   consumer_not_found: { status: 404, title: "No such consumer", retryable: false },
   method_not_allowed: { status: 405, title: "This path has no such method", retryable: false },
@@ -41,11 +43,13 @@ export const errorCodes = {
   invalid_parameter: { status: 422, title: "A parameter has an invalid value", retryable: false },
   unknown_parameter: { status: 422, title: "There is no such query parameter", retryable: false },
   unknown_field: { status: 422, title: "There is no such field", retryable: false },
+  query_too_costly: { status: 422, title: "The query asks for too much at once", retryable: false },
   unknown_op: { status: 422, title: "There is no such operation", retryable: false },
   too_many_messages: { status: 422, title: "The batch has too many messages", retryable: false },
   too_many_subscriptions: { status: 422, title: "The connection has too many subscriptions", retryable: false },
   upload_not_found: { status: 404, title: "No such upload", retryable: false },
   upload_mismatch: { status: 422, title: "The uploaded body is another one", retryable: false },
+  invalid_event: { status: 422, title: "The event is invalid", retryable: false },
   invalid_pointer: { status: 422, title: "The pointer is invalid", retryable: false },
   no_dead_letters: { status: 422, title: "The consumer has no dead letters", retryable: false },
   subscription_not_found: { status: 404, title: "No such subscription", retryable: false },
@@ -69,7 +73,17 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes;
 
 /** Fields that travel beside `code` and `detail`, e.g. `last_sequence`; names as on the wire (snake_case). */
-export type ErrorFields = Readonly<Record<string, string | number | boolean | readonly string[] | null>>;
+export type ErrorFields = Readonly<
+  Record<string, string | number | boolean | readonly string[] | readonly FieldFault[] | null>
+>;
+
+/** What is wrong with one field of a body. */
+export interface FieldFault {
+  /** Its name on the wire; in a batch with the place before it, `events[3].amount`. */
+  readonly field: string;
+  /** A sentence. */
+  readonly detail: string;
+}
 
 /** The error of every verb. `cause` keeps what it came from, for the log; it never leaves the server. */
 export class StreamError extends Error {

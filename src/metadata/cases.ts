@@ -6,6 +6,8 @@
 import { describe, test } from "bun:test";
 import { ackAllCases } from "./cases/ack-all.ts";
 import { ackedCases } from "./cases/acked.ts";
+import { actorStepCases } from "./cases/actor-steps.ts";
+import { actorCases } from "./cases/actors.ts";
 import { commitCases } from "./cases/commit.ts";
 import { compactionCases } from "./cases/compaction.ts";
 import { consumerCases } from "./cases/consumers.ts";
@@ -88,6 +90,8 @@ export const metadataCases = (
     describe("delayed messages", () => delayedCases(cases));
     describe("dead letters", () => deadLetterCases(cases));
     describe("compaction", () => compactionCases(cases));
+    describe("actors: leases and generations", () => actorCases(cases));
+    describe("actors: steps", () => actorStepCases(cases));
     describe("against a model", () => modelCases(cases));
   });
 };

@@ -227,10 +227,138 @@ export interface ChangeFeed {
   reached(a: FeedPosition, b: FeedPosition): boolean;
 }
 
+/** How far behind a consumer is. */
+export interface ConsumerBacklog {
+  readonly subject: Subject;
+  readonly name: ConsumerName;
+  /** Stored and not settled, leased included. */
+  readonly pending: number;
+  /** Leased or nacked. */
+  readonly ackPending: number;
+}
+
+/** Name of an application actor: a consumer name. */
+export type ActorName = ConsumerName;
+
+/** What the store knows of an application actor. */
+export interface ActorRecord {
+  readonly name: ActorName;
+  /** Begins at 1; a rebuild makes it one more. Rows and positions of former generations are gone. */
+  readonly generation: number;
+  /** Made one more by every claim and every rebuild: a commit with an older one changes nothing. */
+  readonly fence: number;
+  /** How many commits there were: what makes a repeated one harmless. */
+  readonly revision: number;
+  /** Who has the lease; null when nobody does (released, or over). */
+  readonly owner: string | null;
+  /** How long the lease still holds, in milliseconds; 0 when nobody has it. */
+  readonly leaseLeftMs: number;
+  /** Opaque; null at the beginning of a generation. */
+  readonly state: Uint8Array | null;
+  /** Unix milliseconds of the store's clock; null when none is set. */
+  readonly alarmAtMs: number | null;
+  /** Failures since it was first claimed. */
+  readonly restarts: number;
+  /** What the last one said; null when there was none. */
+  readonly lastError: string | null;
+  /** Unix milliseconds of the last commit. */
+  readonly updatedAtMs: number;
+}
+
+/** How far an actor is in one subject. */
+export interface ActorPosition {
+  readonly subject: Subject;
+  /** Everything through it is in its state. */
+  readonly through: Sequence;
+  /** In a rebuild: what it published for messages through here, it published before. 0 in the first generation. */
+  readonly effectsThrough: Sequence;
+}
+
+/** A row of an actor's own table. */
+export interface ActorRow {
+  /** 1 to 255 bytes of any UTF-8, ordered by bytes. */
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** What one step of an actor changes, all of it or nothing. */
+export interface ActorCommit {
+  readonly name: ActorName;
+  readonly fence: number;
+  /** `revision` of the record before this step. */
+  readonly revision: number;
+  /** Only those that moved. At most 10,000. */
+  readonly positions: readonly { readonly subject: Subject; readonly through: Sequence }[];
+  /** Undefined leaves it as it is. At most 1 MiB. */
+  readonly state?: Uint8Array | undefined;
+  /** Undefined leaves it as it is, null takes it away. */
+  readonly alarmAtMs?: number | null | undefined;
+  /** null deletes the row. At most 10,000, each value at most 64 KiB. */
+  readonly rows: readonly { readonly key: string; readonly value: Uint8Array | null }[];
+  /** As in `MetadataStore.commit`; duplicates are fine, any other refusal refuses the whole step. */
+  readonly publishes: readonly CommitEntry[];
+  /** Counts a restart and keeps why. At most 1 KiB of UTF-8. */
+  readonly failure?: string | undefined;
+  /** The lease holds so long from now. A commit without any change renews it (and counts as a revision all the same). */
+  readonly leaseMs: number;
+}
+
+/** What became of a step. */
+export type ActorCommitOutcome =
+  /** Now, or before when this is a repetition (then the outcomes are empty). */
+  | { readonly status: "committed"; readonly revision: number; readonly outcomes: readonly CommitOutcome[] }
+  /** Somebody else owns it now, or it was rebuilt: claim it again. Nothing was changed. */
+  | { readonly status: "fenced" }
+  /** Some message could not be published (`subject_full`, `body_gone`, `wrong_last_sequence`). Nothing was changed. */
+  | { readonly status: "refused"; readonly outcomes: readonly CommitOutcome[] };
+
+/** Application actors: state, positions and what they publish, changed together. */
+export interface ActorStore {
+  /**
+   * Takes the lease of an actor, which is made when it is unknown. The owner who has it already gets it again, with a new
+   * fence.
+   */
+  claim(
+    name: ActorName,
+    owner: string,
+    leaseMs: number,
+  ): Promise<
+    | { readonly status: "claimed"; readonly record: ActorRecord }
+    | { readonly status: "held"; readonly owner: string; readonly leaseLeftMs: number }
+  >;
+  /**
+   * Applies one step. The owner may go on after its lease is over while nobody else has claimed the actor, and not after it
+   * gave it back. What does nothing but renew the lease need not survive a power cut.
+   */
+  commit(request: ActorCommit): Promise<ActorCommitOutcome>;
+  /** Gives the lease back; nothing happens when the fence is an older one. */
+  release(name: ActorName, fence: number): Promise<void>;
+  /**
+   * Begins a new generation: no state, no alarm, no rows, positions at 0 with `effectsThrough` where they were; nobody owns
+   * it. Null when there is no such actor.
+   */
+  reset(name: ActorName): Promise<ActorRecord | null>;
+  get(name: ActorName): Promise<ActorRecord | null>;
+  /** In byte order of their names. */
+  list(): Promise<readonly ActorRecord[]>;
+  /** Positions of the present generation in byte order of the subjects, strictly after `after`; also those still at 0. */
+  positions(name: ActorName, after: string | undefined, limit: number): Promise<readonly ActorPosition[]>;
+  /** Rows with these keys, in the order asked; null for those that are not there. At most 10,000. */
+  rows(name: ActorName, keys: readonly string[]): Promise<readonly (Uint8Array | null)[]>;
+  /** Rows with `from` <= key < `to` (to the end when undefined), in byte order, at most `limit` (to 10,000). */
+  range(
+    name: ActorName,
+    range: { readonly from: string; readonly to?: string | undefined; readonly limit: number },
+  ): Promise<readonly ActorRow[]>;
+}
+
 /** Metadata, sequences, consumers and leases. */
 export interface MetadataStore {
   /** Made when the store was created; another one means that sequences start anew. */
   readonly epoch: string;
+
+  /** Application actors. What their steps publish is told like everything the store commits by itself (`onMoved`). */
+  readonly actors: ActorStore;
 
   /** The feed of a store that several nodes share; undefined when this process is the only one that writes. */
   readonly changes?: ChangeFeed | undefined;
@@ -283,6 +411,16 @@ export interface MetadataStore {
   /** All consumers of a subject in byte order of their names. */
   consumers(subject: Subject): Promise<readonly ConsumerState[]>;
 
+  /**
+   * How far behind the consumers of all subjects are, in byte order of subject and name, strictly after one of them, at
+   * most `limit` (to 1,000); for the metrics. It only looks: what has outlived its time, or used up its deliveries, may
+   * still count.
+   */
+  consumerBacklogs(
+    after: { readonly subject: Subject; readonly name: ConsumerName } | undefined,
+    limit: number,
+  ): Promise<readonly ConsumerBacklog[]>;
+
   /** The state it had, or null. */
   deleteConsumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null>;
 
@@ -313,7 +451,8 @@ export interface MetadataStore {
   commitDue(limit: number): Promise<{ readonly committed: number; readonly nextInMs: number | null }>;
 
   /**
-   * Registers who is told of messages that the store committed by itself: delayed ones, dead letters, redriven ones.
+   * Registers who is told of messages that the store committed by itself: delayed ones, dead letters, redriven ones, those
+   * of actors.
    * A store with `changes` never calls it: its feed tells of them.
    */
   onMoved(listener: (moved: readonly Moved[]) => void): void;

@@ -31,7 +31,7 @@ local M = {}
 local items_per_entry = 8
 local items_per_extra = 5
 local duplicate, wrong_last, subject_full, object_gone = 1, 2, 3, 4
-M.subject_full, M.object_gone = subject_full, object_gone
+M.wrong_last, M.subject_full, M.object_gone = wrong_last, subject_full, object_gone
 
 local function open_lane(context, name)
     retention.cut_expired(context, name)

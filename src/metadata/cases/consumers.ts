@@ -268,4 +268,32 @@ export const consumerCases = ({ case: test, timed }: Cases): void => {
     expect(await store.ack([])).toEqual([]);
     expect(await store.nack([])).toEqual([]);
   });
+
+  test("how far behind the consumers of all subjects are, page by page", async ({ store }) => {
+    expect(await store.consumerBacklogs(undefined, 10)).toEqual([]);
+    const [none, quick, slow] = [subjectOf("none"), nameOf("quick"), nameOf("slow")];
+    await publish(store, orders, 6);
+    await store.putConsumer(orders, slow, configOf());
+    await store.putConsumer(orders, quick, configOf());
+    await store.putConsumer(orders, worker, configOf({ ack: "explicit" }));
+    await store.putConsumer(none, slow, configOf({ ack: "explicit" }));
+    await store.ack([{ subject: orders, consumer: quick, through: 5 }]);
+    await pull(store, { limit: 3 });
+    await ack(store, [2]);
+    const page = await store.consumerBacklogs(undefined, 3);
+    expect(page).toEqual([
+      { subject: none, name: slow, pending: 0, ackPending: 0 },
+      { subject: orders, name: quick, pending: 1, ackPending: 0 },
+      { subject: orders, name: slow, pending: 6, ackPending: 0 },
+    ]);
+    const rest = await store.consumerBacklogs({ subject: orders, name: slow }, 3);
+    expect(rest).toEqual([{ subject: orders, name: worker, pending: 5, ackPending: 2 }]);
+    expect(await store.consumerBacklogs({ subject: orders, name: worker }, 3)).toEqual([]);
+    // The same as each tells of itself, also when messages are gone at the beginning and in the middle.
+    await store.purge(orders, 1);
+    await ack(store, [4]);
+    for (const { subject, name, pending, ackPending } of await store.consumerBacklogs(undefined, 10)) {
+      expect(await store.consumer(subject, name)).toMatchObject({ pending, ackPending });
+    }
+  });
 };

@@ -9,6 +9,7 @@ import type { Sequence } from "../../core/message.ts";
 import type { RetentionPolicy } from "../../core/policy.ts";
 import type { Subject } from "../../core/subject.ts";
 import type { CommitEntry, CommitOutcome } from "../contract.ts";
+import type { ActorTable } from "./actor-tables.ts";
 import type { DeadState, DeadTable } from "./dead.ts";
 import type { DelayedTable } from "./delayed.ts";
 import type { MessageIdTable, RememberedMessage } from "./message-ids.ts";
@@ -66,6 +67,7 @@ interface ScheduledOutcome {
 
 /** What a commit writes into. */
 export interface CommitTables extends RetentionTables {
+  readonly actors: ActorTable;
   readonly messageIds: MessageIdTable;
   readonly dead: DeadTable;
   readonly delayed: DelayedTable;

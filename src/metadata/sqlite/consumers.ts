@@ -85,6 +85,7 @@ type InsertParams = [
 export class ConsumerTable {
   readonly #find: Statement<ConsumerRow, [string, string]>;
   readonly #list: Statement<ConsumerRow, [string]>;
+  readonly #listAll: Statement<ConsumerRow, [string, string, number]>;
   readonly #count: Statement<{ readonly consumers: number }, [string]>;
   readonly #givesUp: Statement<unknown, []>;
   readonly #insert: Statement<ConsumerRow, InsertParams>;
@@ -94,6 +95,9 @@ export class ConsumerTable {
   constructor(connection: Connection) {
     this.#find = connection.prepare("SELECT * FROM consumers WHERE subject = ? AND name = ?");
     this.#list = connection.prepare("SELECT * FROM consumers WHERE subject = ? ORDER BY name");
+    this.#listAll = connection.prepare(
+      "SELECT * FROM consumers WHERE (subject, name) > (?, ?) ORDER BY subject, name LIMIT ?",
+    );
     this.#count = connection.prepare("SELECT count(*) AS consumers FROM consumers WHERE subject = ?");
     this.#givesUp = connection.prepare("SELECT 1 FROM consumers WHERE max_deliver > 0 LIMIT 1");
     this.#insert = connection.prepare(
@@ -118,6 +122,11 @@ export class ConsumerTable {
   /** In byte order of their names. */
   list(subject: Subject): ConsumerRow[] {
     return this.#list.all(subject);
+  }
+
+  /** Of all subjects, in byte order of subject and name, strictly after one of them. */
+  listAll(afterSubject: string, afterName: string, limit: number): ConsumerRow[] {
+    return this.#listAll.all(afterSubject, afterName, limit);
   }
 
   /** Whether any consumer gives messages up. */

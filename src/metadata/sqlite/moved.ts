@@ -1,5 +1,5 @@
 /**
- * What a transaction committed by itself (delayed messages, dead letters, redriven ones), told when it is durable.
+ * What a transaction committed by itself (delayed messages, dead letters, redriven ones, those of actors), told when it is durable.
  * @module
  */
 import type { Sequence } from "../../core/message.ts";

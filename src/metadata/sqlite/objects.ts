@@ -16,8 +16,11 @@ export const noObjectId = 0;
 /** What a body takes in its object. */
 export const storedBytes = (body: BodyRef): number => body.storedLength ?? body.length;
 
-/** Where entries come from: a publisher, the delayed messages, or messages that are stored already. */
-export type Origin = "published" | "delayed" | "copied";
+/** Where entries come from: a publisher, an actor, the delayed messages, or messages that are stored already. */
+export type Origin = "published" | "actor" | "delayed" | "copied";
+
+/** Whether the bodies of entries were written for them. */
+export const isNew = (origin: Origin): boolean => origin === "published" || origin === "actor";
 
 /** Messages that come to point into one object. */
 export interface Reference {
@@ -163,7 +166,7 @@ export class ObjectTable {
     if (objectId === noObjectId) return;
     const span = this.#knownSpans.cover(objectId, subjectId, first, last);
     if (span === undefined) return;
-    if (origin !== "published" && this.#growSpan.run(objectId, subjectId, span.first, span.last).changes > 0) return;
+    if (!isNew(origin) && this.#growSpan.run(objectId, subjectId, span.first, span.last).changes > 0) return;
     this.#addSpan.run(objectId, subjectId, span.first, span.last);
   }
 

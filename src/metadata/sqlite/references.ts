@@ -4,7 +4,7 @@
  * @module
  */
 import type { CommitEntry } from "../contract.ts";
-import { type Origin, type Reference, storedBytes } from "./objects.ts";
+import { isNew, type Origin, type Reference, storedBytes } from "./objects.ts";
 
 /** What entries come to need of each object. */
 export class References {
@@ -27,7 +27,7 @@ export class References {
     const bytes = storedBytes(body);
     reference.messages++;
     reference.aliveBytes += bytes;
-    if (this.#origin === "published") reference.newBytes += bytes;
+    if (isNew(this.#origin)) reference.newBytes += bytes;
   }
 
   /** By the name of the object. */

@@ -46,6 +46,8 @@ interface Upgrade {
  *   Consumers name their subject by text: they may come before its first message.
  * - `started_after` is the position that a consumer was made with, `acked_highest` the highest message that it
  *   acknowledged or gave up, `active_at` the time of its last sign of life, to a second.
+ * - `actor_rows` of a former generation are garbage that commits remove. A position of a former generation stays: it is
+ *   at 0, and what was published for messages through it, was. States are beside their actors, as they may be large.
  */
 const upgrades: readonly Upgrade[] = [
   {
@@ -228,6 +230,42 @@ const upgrades: readonly Upgrade[] = [
       CREATE INDEX consumers_limited ON consumers (subject) WHERE max_deliver > 0;
       ALTER TABLE pending ADD COLUMN error TEXT;`,
     fill: fillAccounting,
+  },
+  {
+    name: "application actors",
+    sql: `
+      CREATE TABLE actors (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        generation INTEGER NOT NULL,
+        fence INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        owner TEXT,
+        lease_until INTEGER NOT NULL,
+        alarm_at INTEGER,
+        restarts INTEGER NOT NULL,
+        last_error TEXT,
+        updated_at INTEGER NOT NULL
+      ) STRICT;
+
+      CREATE TABLE actor_states (actor_id INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT;
+
+      CREATE TABLE actor_positions (
+        actor_id INTEGER NOT NULL,
+        subject TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        through INTEGER NOT NULL,
+        effects_through INTEGER NOT NULL,
+        PRIMARY KEY (actor_id, subject)
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE actor_rows (
+        actor_id INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (actor_id, generation, key)
+      ) STRICT, WITHOUT ROWID;`,
   },
 ];
 

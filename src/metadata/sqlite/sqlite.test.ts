@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { keepEverything } from "../../core/policy.ts";
 import { parseFilter } from "../../core/subject.ts";
+import { claim, counter, stepOn } from "../cases/actor-kit.ts";
 import {
   digestOf,
   entryOf,
@@ -114,7 +115,7 @@ describe("sqlite: the file", () => {
     const path = newPath();
     await (await open(path)).close();
     const version = inFile(path, (db) => db.query<{ user_version: number }, []>("PRAGMA user_version").get());
-    expect(version?.user_version).toBe(4);
+    expect(version?.user_version).toBe(5);
     inFile(path, (db) => db.run("PRAGMA user_version = 99"));
     expect(await refusalOf(open(path))).toBe("unavailable");
   });
@@ -343,6 +344,23 @@ describe("sqlite: what is cleaned up", () => {
     expect(sequencesOf(await store.range(orders, 1, everything))).toEqual([523, 524, 525, 526, 527]);
     await store.close();
     expect([rowsOf(path, "messages"), rowsOf(path, "garbage")]).toEqual([5, 0]);
+  });
+
+  test("rows of an actor's former generations go, 500 with each of its commits", async () => {
+    const path = newPath();
+    const store = await open(path);
+    const rows = upTo(1100).map((n) => ({ key: `k${n}`, value: digestOf(n) }));
+    await claim(store);
+    await stepOn(store, { rows });
+    await store.actors.reset(counter);
+    await claim(store);
+    const left: number[] = [];
+    for (let each = 0; each < 4; each++) {
+      await stepOn(store, { rows: [{ key: "new", value: digestOf(1) }] });
+      left.push(rowsOf(path, "actor_rows"));
+    }
+    expect(left).toEqual([601, 101, 1, 1]);
+    await store.close();
   });
 
   test("an object that was forgotten can come back", async () => {

@@ -5,6 +5,7 @@
 import { assert } from "../../core/errors.ts";
 import type { ConsumerConfig, ConsumerState, Sequence } from "../../core/message.ts";
 import type { ConsumerName, Subject } from "../../core/subject.ts";
+import type { ConsumerBacklog } from "../contract.ts";
 import type { CommitTables } from "./commit.ts";
 import { type ConsumerRow, type ConsumerTable, consumerDefaults } from "./consumers.ts";
 import { giveUpOverdue } from "./dead-letters.ts";
@@ -100,4 +101,15 @@ export const consumerState = (tables: StateTables & CommitTables, row: ConsumerR
     ackPending: row.held,
     redelivered: tables.leases.redelivered(row),
   };
+};
+
+/** How far behind a consumer is, by a look alone. */
+export const backlogOf = (tables: StateTables, row: ConsumerRow): ConsumerBacklog => {
+  const { subject, name, held } = row;
+  const subjectRow = tables.subjects.find(subject);
+  const isAll = row.ack === "all";
+  const behind = isAll ? row.acked_through : row.delivered_through;
+  const stored = subjectRow === null ? 0 : tables.gone.storedAfter(subjectRow, behind);
+  const pending = isAll ? stored : stored - tables.leases.aheadCount(row) + held;
+  return { subject, name, pending, ackPending: isAll ? 0 : held };
 };

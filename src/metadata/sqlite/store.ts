@@ -6,13 +6,21 @@
 import type { Head, Receipts, Sequence, SubjectDetails, SubjectSummary } from "../../core/message.ts";
 import type { FilterPolicy } from "../../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts";
-import type { DelayedMessage, EnvelopePage, MetadataStore, PageBounds, PulledPage } from "../contract.ts";
+import type {
+  ConsumerBacklog,
+  DelayedMessage,
+  EnvelopePage,
+  MetadataStore,
+  PageBounds,
+  PulledPage,
+} from "../contract.ts";
 import { auditOf } from "./audit.ts";
 import type { Connection } from "./connection.ts";
 import { PageMeter } from "./messages.ts";
 import { peekPage } from "./pull.ts";
 import { receiptsOf } from "./receipts.ts";
 import { shownRow, shownSubject } from "./retention.ts";
+import { backlogOf } from "./state.ts";
 import { headOf, type SubjectRow, summaryOf } from "./subjects.ts";
 import type { Tables } from "./tables.ts";
 import { mayHaveEnded } from "./ttl.ts";
@@ -94,6 +102,17 @@ export class SqliteMetadata extends Writes implements MetadataStore {
 
   async policies(): Promise<readonly FilterPolicy[]> {
     return this.connection.read(() => this.tables.policies.list());
+  }
+
+  async consumerBacklogs(
+    after: { readonly subject: Subject; readonly name: ConsumerName } | undefined,
+    limit: number,
+  ): Promise<readonly ConsumerBacklog[]> {
+    return this.connection.read(() =>
+      this.tables.consumers
+        .listAll(after?.subject ?? "", after?.name ?? "", limit)
+        .map((row) => backlogOf(this.tables, row)),
+    );
   }
 
   async countDead(): Promise<number> {

@@ -2,6 +2,7 @@
  * Every table of the store over one connection.
  * @module
  */
+import { ActorTable } from "./actor-tables.ts";
 import type { CommitTables } from "./commit.ts";
 import type { CompactTables } from "./compact.ts";
 import type { Connection } from "./connection.ts";
@@ -32,6 +33,7 @@ export const openTables = (connection: Connection, dedupeWindowMs: number): Tabl
   const messages = new MessageTable(connection);
   const releases = new ReleaseNotes();
   return {
+    actors: new ActorTable(connection),
     subjects: new SubjectTable(connection),
     messages,
     gone: new GoneTable(connection, messages),

@@ -10,6 +10,7 @@ import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts
 import type {
   AckOutcome,
   AckRequest,
+  ActorStore,
   CommitEntry,
   CommitOutcome,
   DeadObject,
@@ -22,6 +23,7 @@ import type {
   SparseRequest,
 } from "../contract.ts";
 import { releaseAcked } from "./acked.ts";
+import { SqliteActors } from "./actors.ts";
 import { commitEntries } from "./commit.ts";
 import { commitDelayed } from "./commit-due.ts";
 import {
@@ -64,6 +66,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 /** The changing half of the store. Calls run to their end one after the other; none waits for another inside. */
 export abstract class Writes {
+  readonly actors: ActorStore;
   /** Subjects of which more is acknowledged by all than one transaction has deleted. */
   readonly #unreleased = new Set<Subject>();
   /** The last call of `takeSparse`, settled or not. */
@@ -77,16 +80,20 @@ export abstract class Writes {
   ) {
     connection.read(() => tables.subjects.lookForExpiry());
     tables.garbage.start();
+    this.actors = new SqliteActors({
+      tables,
+      read: (work) => connection.read(() => work(clock())),
+      change: (durability, subjects, work) => this.#change(durability, () => this.#limited(subjects), work),
+    });
   }
 
   async commit(entries: readonly CommitEntry[]): Promise<readonly CommitOutcome[]> {
     if (entries.length === 0) return [];
-    // Only the room that a policy leaves depends on what has outlived its time.
-    const subjects = (): readonly Subject[] => {
-      if (this.tables.policies.isEmpty || !this.tables.subjects.mayExpire) return [];
-      return [...new Set(entries.map(({ subject }) => subject))].filter((each) => this.tables.policies.of(each));
-    };
-    return this.#change("durable", subjects, (nowMs) => commitEntries(this.tables, entries, nowMs));
+    return this.#change(
+      "durable",
+      () => this.#limited(subjectsOf(entries)),
+      (nowMs) => commitEntries(this.tables, entries, nowMs),
+    );
   }
 
   async commitDue(limit: number): Promise<{ readonly committed: number; readonly nextInMs: number | null }> {
@@ -271,6 +278,12 @@ export abstract class Writes {
   async close(): Promise<void> {
     await this.tables.garbage.stop();
     this.connection.close();
+  }
+
+  /** Those that are to be free of what is too old before a commit: only the room that a policy leaves depends on it. */
+  #limited(subjects: readonly Subject[]): readonly Subject[] {
+    if (this.tables.policies.isEmpty || !this.tables.subjects.mayExpire) return [];
+    return subjects.filter((each) => this.tables.policies.of(each));
   }
 
   /**

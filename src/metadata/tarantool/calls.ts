@@ -6,14 +6,22 @@
  * @module
  */
 import { encodeMsgpack } from "../../codec/msgpack.ts";
+import { type CallObserver, observedCall } from "../../core/calls.ts";
 import { StreamError } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
 import { NoAnswerError, NotSentError, RefusedError, unavailable } from "./errors.ts";
 import type { Link } from "./link.ts";
+import type { Written } from "./rows.ts";
 import { Slots } from "./slots.ts";
 
 /** Pause before a call is made again on a connection that stayed. */
 const repeatPauseMs = 50;
+
+/** Why an attempt failed, in one word. */
+const outcomeOf = (error: unknown): string => {
+  if (error instanceof StreamError) return error.code;
+  return error instanceof NoAnswerError ? "no_answer" : "failed";
+};
 
 /** What calls are made with. */
 export interface CallsParts {
@@ -24,11 +32,8 @@ export interface CallsParts {
   readonly client: string;
   /** Longest call, repetitions included. */
   readonly callMsMax: number;
-}
-
-interface Written {
-  readonly slot: number;
-  readonly number: number;
+  /** Told of each attempt that was sent, but for calls that wait by themselves. */
+  readonly observe?: CallObserver | undefined;
 }
 
 /** Makes calls until it is closed. */
@@ -54,7 +59,9 @@ export class Calls {
     const packed = encodeMsgpack(request);
     try {
       await this.#fenced(untilMs);
-      return await this.#repeat(name, packed, untilMs, this.#parts.callMsMax / 2 + waitMs);
+      const attemptMsMax = this.#parts.callMsMax / 2 + waitMs;
+      if (waitMs > 0) return await this.#repeat(name, packed, untilMs, attemptMsMax, undefined, () => undefined);
+      return await this.#repeat(name, packed, untilMs, attemptMsMax);
     } catch (error) {
       throw this.#refusal(error);
     }
@@ -114,6 +121,7 @@ export class Calls {
     untilMs: number,
     attemptMsMax: number,
     onAttempt: () => void = () => undefined,
+    observe: CallObserver | undefined = this.#parts.observe,
   ): Promise<unknown> {
     let last: NoAnswerError | undefined;
     for (;;) {
@@ -127,7 +135,8 @@ export class Calls {
       if (msLeft <= 0) throw last ?? new NotSentError("there was no time left");
       onAttempt();
       try {
-        return await connection.call(name, packed, Math.min(msLeft, attemptMsMax));
+        const attempt = (): Promise<unknown> => connection.call(name, packed, Math.min(msLeft, attemptMsMax));
+        return await (observe === undefined ? attempt() : observedCall(observe, name, attempt, outcomeOf));
       } catch (error) {
         if (!(error instanceof NoAnswerError)) throw error;
         last = error;

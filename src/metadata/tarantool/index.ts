@@ -3,6 +3,7 @@
  * is the way to them: one call a method, each with a deadline, each write exactly once across lost connections.
  * @module
  */
+import type { CallObserver } from "../../core/calls.ts";
 import { Calls } from "./calls.ts";
 import { Link } from "./link.ts";
 import { type Measure, Measurer } from "./measure.ts";
@@ -29,6 +30,8 @@ export interface TarantoolMetadataOptions {
   readonly randomId?: (() => string) | undefined;
   /** From 0 up to 1; `Math.random` when absent. */
   readonly random?: (() => number) | undefined;
+  /** Told of each call of a function, repetitions included, by its name. */
+  readonly observe?: CallObserver | undefined;
 }
 
 const callMsMaxDefault = 8000;
@@ -51,7 +54,7 @@ export const openTarantoolMetadata = async (options: TarantoolMetadataOptions): 
   });
   const client = (options.randomId ?? (() => crypto.randomUUID()))();
   const callMsMax = options.callMsMax ?? callMsMaxDefault;
-  const calls = new Calls({ link, place: `${host}:${port}`, client, callMsMax });
+  const calls = new Calls({ link, place: `${host}:${port}`, client, callMsMax, observe: options.observe });
   try {
     const hello = await greet(calls);
     const measurer = new Measurer(calls, options.measure);

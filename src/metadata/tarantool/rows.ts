@@ -20,7 +20,7 @@ import type {
 } from "../../core/message.ts";
 import type { FilterPolicy, RetentionPolicy } from "../../core/policy.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../../core/subject.ts";
-import type { CommitEntry, CommitOutcome, EnvelopePage, PulledPage } from "../contract.ts";
+import type { CommitEntry, CommitOutcome, ConsumerBacklog, EnvelopePage, PulledPage } from "../contract.ts";
 
 const noHeaders: Headers = Object.freeze({});
 const emptyDigest = new Uint8Array(32);
@@ -97,24 +97,46 @@ const writeExtras = (entries: readonly CommitEntry[]): void => {
   }
 };
 
+/** What names a write: the call is made once however often it is sent. */
+export interface Written {
+  readonly slot: number;
+  readonly number: number;
+}
+
+/** The request of a function that writes. @param write puts one value behind what names the call */
+export const packWrite = (
+  client: string,
+  { slot, number }: Written,
+  write: (writer: MsgpackWriter) => void,
+): Uint8Array => {
+  writer.reset();
+  writer.arrayHead(4);
+  writer.string(client);
+  writer.number(slot);
+  writer.number(number);
+  write(writer);
+  return writer.copy();
+};
+
 /** The request of `mts_commit`. */
 export const packCommit = (
   client: string,
-  written: { readonly slot: number; readonly number: number },
+  written: Written,
   entries: readonly CommitEntry[],
   dedupeWindowMs: number,
-): Uint8Array => {
+): Uint8Array =>
+  packWrite(client, written, () => {
+    writeCommit(entries, dedupeWindowMs);
+  });
+
+/** Writes what `mts_commit` takes as one value; inside `packWrite`. */
+export const writeCommit = (entries: readonly CommitEntry[], dedupeWindowMs: number): void => {
   const subjects = new Places();
   const objects = new Places();
   const places = entries.map(({ subject, body }) => ({
     subject: subjects.of(subject),
     object: body.object === "" ? 0 : objects.of(body.object),
   }));
-  writer.reset();
-  writer.arrayHead(4);
-  writer.string(client);
-  writer.number(written.slot);
-  writer.number(written.number);
   writer.arrayHead(5);
   writer.number(dedupeWindowMs);
   writer.value(subjects.names);
@@ -131,7 +153,6 @@ export const packCommit = (
     writer.value(expectedLastSequence);
   }
   writeExtras(entries);
-  return writer.copy();
 };
 
 const startValueOf = ({ start }: ConsumerConfig): number => {
@@ -317,7 +338,8 @@ export const stateOf = (answer: unknown): ConsumerState | null => {
   };
 };
 
-const limitOf = (value: unknown): number | null => (value === null ? null : intOf(value));
+/** A whole number, or null. */
+export const limitOf = (value: unknown): number | null => (value === null ? null : intOf(value));
 
 const recipientsOf = (value: unknown): RetentionPolicy["recipients"] => {
   if (value === undefined || value === null) return null;
@@ -356,6 +378,14 @@ export const summaryAt = (items: readonly unknown[], place: number): SubjectSumm
   ...headOf(items[place + 1], items[place + 2]),
   messages: intOf(items[place + 3]),
   bytes: intOf(items[place + 4]),
+});
+
+/** How far behind a consumer is, out of an answer's items. */
+export const backlogAt = (items: readonly unknown[], place: number): ConsumerBacklog => ({
+  subject: textOf(items[place]) as Subject,
+  name: textOf(items[place + 1]) as ConsumerName,
+  pending: intOf(items[place + 2]),
+  ackPending: intOf(items[place + 3]),
 });
 
 const recipientStatuses: readonly unknown[] = [

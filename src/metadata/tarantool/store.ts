@@ -18,9 +18,11 @@ import { type ConsumerName, filterPrefix, type Subject, type SubjectFilter } fro
 import type {
   AckOutcome,
   AckRequest,
+  ActorStore,
   ChangeFeed,
   CommitEntry,
   CommitOutcome,
+  ConsumerBacklog,
   DeadObject,
   DelayedMessage,
   EnvelopePage,
@@ -33,6 +35,7 @@ import type {
   SparseObject,
   SparseRequest,
 } from "../contract.ts";
+import { TarantoolActors } from "./actors.ts";
 import type { Calls } from "./calls.ts";
 import { delayedMessages, moveItems, sparseItems, sparseObjects } from "./compaction.ts";
 import { unavailable } from "./errors.ts";
@@ -40,6 +43,7 @@ import { TarantoolFeed } from "./feed.ts";
 import type { Link } from "./link.ts";
 import type { Measurer } from "./measure.ts";
 import {
+  backlogAt,
   commitOutcomes,
   configItems,
   envelopePage,
@@ -76,7 +80,7 @@ export interface Hello {
 /** The protocol of the functions that this driver speaks. */
 const protocol = 1;
 /** The oldest schema whose functions are all that this driver needs. */
-const schemaMin = 7;
+const schemaMin = 8;
 
 /** Asks who is there. @throws StreamError `unavailable` */
 export const greet = async (calls: Calls): Promise<Hello> => {
@@ -97,12 +101,15 @@ const silence = async (ms: number): Promise<never> =>
 
 /** Items of a subject in a listing. */
 const summaryItems = 5;
+/** Items of a consumer's backlog. */
+const backlogItems = 4;
 
 /** A metadata store that several nodes share. */
 export class TarantoolMetadata implements MetadataStore {
   readonly epoch: string;
   readonly warnings: readonly string[];
   readonly changes: ChangeFeed;
+  readonly actors: ActorStore;
   readonly #link: Link;
   readonly #calls: Calls;
   readonly #measurer: Measurer;
@@ -112,6 +119,7 @@ export class TarantoolMetadata implements MetadataStore {
     this.epoch = hello.epoch;
     this.warnings = hello.warnings;
     this.changes = new TarantoolFeed(calls);
+    this.actors = new TarantoolActors(calls, dedupeWindowMs);
     this.#link = link;
     this.#calls = calls;
     this.#measurer = measurer;
@@ -195,6 +203,16 @@ export class TarantoolMetadata implements MetadataStore {
   async consumers(subject: Subject): Promise<readonly ConsumerState[]> {
     const states = listOf(await this.#calls.writePlain("mts_consumers", [subject])).map(stateOf);
     return states.filter((state) => state !== null);
+  }
+
+  async consumerBacklogs(
+    after: { readonly subject: Subject; readonly name: ConsumerName } | undefined,
+    limit: number,
+  ): Promise<readonly ConsumerBacklog[]> {
+    const items = listOf(
+      await this.#calls.read("mts_consumer_backlogs", [after?.subject ?? "", after?.name ?? "", limit]),
+    );
+    return Array.from({ length: items.length / backlogItems }, (_, index) => backlogAt(items, index * backlogItems));
   }
 
   async deleteConsumer(subject: Subject, name: ConsumerName): Promise<ConsumerState | null> {
