@@ -70,7 +70,19 @@ export interface CommitterOptions {
   /** Told when messages were put aside for later, of the earliest. Must not throw. @param dueAtMs by the store's clock */
   onScheduled?(dueAtMs: number): void;
   /** Told of each transaction, for the metrics. */
-  onTransaction?(messages: number, bytes: number): void;
+  onTransaction?(figures: TransactionFigures): void;
+}
+
+/** What one transaction did. */
+export interface TransactionFigures {
+  /** All of its messages, refused ones included. */
+  readonly messages: number;
+  readonly committed: number;
+  readonly duplicate: number;
+  /** Put aside for later, now or before. */
+  readonly scheduled: number;
+  /** Bytes of the committed bodies. */
+  readonly bytes: number;
 }
 
 interface Written {
@@ -357,6 +369,9 @@ export class Committer {
     const runs = new RunCollector(startedAtMs);
     let index = 0;
     let bytes = 0;
+    let committed = 0;
+    let duplicate = 0;
+    let scheduled = 0;
     let dueAtMs = Number.POSITIVE_INFINITY;
     const settlements: PublishOutcome[][] = [];
     for (const request of requests) {
@@ -367,14 +382,19 @@ export class Committer {
         assert(entry !== undefined && outcome !== undefined, "outcomes match entries");
         answered.push(toPublishOutcome(entry.subject, outcome));
         if (outcome instanceof StreamError) continue;
-        if (outcome.status === "scheduled" && outcome.dueAtMs < dueAtMs) dueAtMs = outcome.dueAtMs;
+        if (outcome.status === "duplicate") duplicate++;
+        if (outcome.status === "scheduled") {
+          scheduled++;
+          if (outcome.dueAtMs < dueAtMs) dueAtMs = outcome.dueAtMs;
+        }
         if (outcome.status !== "committed") continue;
+        committed++;
         bytes += entry.body.length;
         runs.add(draft, entry, outcome.sequence, outcome.timestampMs);
       }
       settlements.push(answered);
     }
-    this.options.onTransaction?.(entries.length, bytes);
+    this.options.onTransaction?.({ messages: entries.length, committed, duplicate, scheduled, bytes });
     for (const [i, request] of requests.entries()) this.#settle(request, settlements[i] ?? []);
     const meanwhile = this.#movedMeanwhile.splice(0);
     this.#tell(meanwhile.length === 0 ? runs.runs : inSequence([...runs.runs, ...meanwhile]));

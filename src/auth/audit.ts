@@ -33,7 +33,11 @@ export type AuditVerb =
   | "put_policy"
   | "policy"
   | "policies"
-  | "delete_policy";
+  | "delete_policy"
+  | "actors"
+  | "actor"
+  | "actor_rows"
+  | "rebuild_actor";
 
 /** What belongs to a line; `subject` is a subject or a filter. */
 export interface AuditFields {
@@ -62,6 +66,7 @@ const changes: ReadonlySet<AuditVerb> = new Set([
   "redrive",
   "put_policy",
   "delete_policy",
+  "rebuild_actor",
 ]);
 /** Outcomes that are told of whatever the verb is. */
 const refusals: ReadonlySet<string> = new Set(["permission_denied", "unauthenticated", "token_expired"]);

@@ -14,10 +14,14 @@
  * | `signedBody`, `receiveUpload`: the signature is the right | none |
  * | `subjects`: what may be used in any way | any |
  * | `purge`, policies of filters whose subjects are all granted | `admin` |
+ * | `actor`, `actorRows`, where all that the actor is fed is granted; `actors` shows those | `fetch` |
+ * | `rebuildActor`, as those | `admin` |
  * @module
  */
 import type {
   AckResult,
+  ActorStatus,
+  ActorTableRow,
   BodySource,
   Broker,
   DeliverAs,
@@ -51,6 +55,9 @@ import { listGranted } from "./listing.ts";
 
 /** Subjects of one publish that the audit log names. */
 const auditedSubjectsMax = 100;
+
+/** What only a caller may see who may see everything. */
+const everySubject = ">" as SubjectFilter;
 
 /** A broker behind a grant. */
 export class AuthorizedBroker implements Broker {
@@ -305,6 +312,50 @@ export class AuthorizedBroker implements Broker {
     const error = permissionDenied("to subscribe to all of this filter");
     this.#audit.tell({ ...this.#line("subscribe", filter), outcome: error.code });
     subscription.end(error);
+  }
+
+  async actors(): Promise<readonly ActorStatus[]> {
+    const line = this.#line("actors");
+    await this.#require(line, "this", () => true);
+    if (!this.#access.may("fetch")) return [];
+    const actors = await this.#audit.watch(line, this.#inner.actors());
+    return actors.filter((actor) => this.#isOwnActor(actor));
+  }
+
+  actor(name: ConsumerName): Promise<ActorStatus> {
+    return this.#aboutActor("actor", name, "fetch", async (status) => status);
+  }
+
+  actorRows(...[name, range]: Parameters<Broker["actorRows"]>): Promise<readonly ActorTableRow[]> {
+    return this.#aboutActor("actor_rows", name, "fetch", () => this.#inner.actorRows(name, range));
+  }
+
+  rebuildActor(name: ConsumerName): Promise<ActorStatus> {
+    return this.#aboutActor("rebuild_actor", name, "admin", () => this.#inner.rebuildActor(name));
+  }
+
+  /** One that is not there is denied like one that is another's, unless everything is granted. */
+  async #aboutActor<T>(
+    verb: AuditFields["verb"],
+    name: ConsumerName,
+    right: "fetch" | "admin",
+    run: (status: ActorStatus) => Promise<T>,
+  ): Promise<T> {
+    const line = this.#line(verb, undefined, name);
+    const what = `to ${verb === "rebuild_actor" ? "rebuild" : "see"} this actor`;
+    const { grant } = this.#access;
+    await this.#require(line, what, () => (right === "admin" ? grant.admin : this.#access.may("fetch")));
+    const status = await this.#inner.actor(name).catch((thrown: unknown) => {
+      if (this.#access.coversFilter(everySubject)) throw thrown;
+      return undefined;
+    });
+    if (status === undefined || !this.#isOwnActor(status)) return this.#refused(line, permissionDenied(what));
+    return this.#audit.watch(line, run(status));
+  }
+
+  /** Of one that this node does not know nobody can tell what it is fed. */
+  #isOwnActor({ filter }: ActorStatus): boolean {
+    return this.#access.coversFilter(filter ?? everySubject);
   }
 
   readiness(): ReturnType<Broker["readiness"]> {

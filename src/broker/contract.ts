@@ -149,6 +149,39 @@ export interface Subscription {
 /** Large bodies are stored before the publish, so that they are never whole in memory. */
 export type BodySource = AsyncIterable<Uint8Array>;
 
+/** How an application actor stands, on whatever node it runs. */
+export interface ActorStatus {
+  readonly name: ConsumerName;
+  /** What it is fed; null when this node does not know the actor (another one runs it). */
+  readonly filter: SubjectFilter | null;
+  /** `running`: a node owns it. `backing_off`: it failed and waits. `waiting`: nobody owns it at the moment. */
+  readonly status: "running" | "backing_off" | "waiting";
+  /** The node that owns it. */
+  readonly owner: string | null;
+  /** How far it is, at most 1,000 subjects in byte order. */
+  readonly positions: readonly { readonly subject: Subject; readonly sequence: Sequence }[];
+  /** Messages that it has not worked off. */
+  readonly lag: number;
+  /** Its state as JSON has it. */
+  readonly state: unknown;
+  /** Unix milliseconds. */
+  readonly alarmAtMs: number | null;
+  readonly restarts: number;
+  readonly lastError: string | null;
+  /** One more with every rebuild. */
+  readonly generation: number;
+  /** It works off again what it had worked off before it was rebuilt. */
+  readonly rebuilding: boolean;
+  /** Where messages go that it keeps failing on. */
+  readonly deadLetter: Subject;
+}
+
+/** A row of an actor's table. */
+export interface ActorTableRow {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
 /** The stream. */
 export interface Broker {
   readonly epoch: string;
@@ -275,6 +308,18 @@ export interface Broker {
    * a transport can answer first.
    */
   subscribe(request: SubscribeRequest, sink: SubscriptionSink): Promise<Subscription>;
+
+  /** Application actors in byte order of their names; those that this caller may see. */
+  actors(): Promise<readonly ActorStatus[]>;
+  /** @throws StreamError `actor_not_found` */
+  actor(name: ConsumerName): Promise<ActorStatus>;
+  /** Has it begin anew from the first message; what it published before is not published again. @throws as `actor` */
+  rebuildActor(name: ConsumerName): Promise<ActorStatus>;
+  /** Rows of its table: `from` <= key < `to`, in byte order, at most `limit` (to 10,000). @throws as `actor` */
+  actorRows(
+    name: ConsumerName,
+    range: { readonly from: string; readonly to?: string | undefined; readonly limit: number },
+  ): Promise<readonly ActorTableRow[]>;
 
   /** Per dependency: ready, or why not. */
   readiness(): Promise<Readonly<Record<string, { readonly ready: boolean; readonly detail?: string }>>>;

@@ -39,19 +39,21 @@ export class Deadlines {
    * Calls `expire` at the deadline, unless `end` comes first.
    * @param arrivedMs by `elapsedMs`; now when left out
    * @param extraMs beside the usual time
+   * @returns now, by `elapsedMs`
    */
-  start(pending: Pending, arrivedMs?: number, extraMs = 0): void {
+  start(pending: Pending, arrivedMs?: number, extraMs = 0): number {
     const nowMs = this.elapsedMs();
     pending.dueMs = (arrivedMs ?? nowMs) + this.msMax + extraMs;
     if (arrivedMs !== undefined || extraMs > 0) {
       pending.timer = this.timers.after(Math.max(0, pending.dueMs - nowMs), () => pending.expire());
-      return;
+      return nowMs;
     }
     pending.previous = this.#last;
     if (this.#last === undefined) this.#first = pending;
     else this.#last.next = pending;
     this.#last = pending;
     if (!this.#isArmed) this.#arm(this.msMax);
+    return nowMs;
   }
 
   /** It was answered. Once for each. */

@@ -3,7 +3,9 @@
  * @module
  */
 import { type ActorOptions, systemTimers, type Timers } from "../../actors/actor.ts";
+import { type ActorGauge, ActorHost } from "../../actors/application/host.ts";
 import { Committer } from "../../actors/committer.ts";
+import type { ActorDefinition, ActorLog } from "../../actors/define.ts";
 import { ActorRegistry } from "../../actors/registry.ts";
 import { Relay } from "../../actors/relay.ts";
 import { type PublishMessage, subjectBehaviour } from "../../actors/subject.ts";
@@ -42,6 +44,7 @@ import { Deadlines } from "./deadlines.ts";
 import { Doubts } from "./doubt.ts";
 import { DueClock } from "./due-clock.ts";
 import { expireAll } from "./expire.ts";
+import { BrokerFigures } from "./figures.ts";
 import type { FollowerTools } from "./follower.ts";
 import { Hub } from "./hub.ts";
 import { lookAgain } from "./look-again.ts";
@@ -53,9 +56,12 @@ import { redrive } from "./redrive.ts";
 import { resolveStart, Subscriber } from "./subscriber.ts";
 import { Bell, Draining } from "./waiting.ts";
 
+export { BrokerFigures } from "./figures.ts";
+
 const MiB = 1024 * 1024;
 /** Pause before a store that failed is asked again on behalf of a subscription. */
 const retryMs = 250;
+const noLog: ActorLog = { info: () => undefined, warn: () => undefined };
 /** How long a signed address works when nobody says otherwise. */
 const pointerLifetimeMsDefault = 15 * 60 * 1000;
 
@@ -73,12 +79,16 @@ export interface BrokerOptions {
   readonly clock?: () => number;
   /** Monotonic milliseconds; deadlines of publishes are counted in it. */
   readonly elapsedMs?: () => number;
+  /** Application actors that this node runs, and under which name among other nodes; none when left out. */
+  readonly actors?: {
+    readonly definitions: readonly ActorDefinition[];
+    readonly node: string;
+    readonly log: ActorLog;
+  };
   /** Told of every failure of an actor. */
   onActorFailure?(error: unknown, restarts: number): void;
   /** Told when the store does not answer what nobody waits for: its feed, or what became of messages in doubt. */
   readonly onStoreFailure?: (error: StreamError) => void;
-  /** Told of every metadata transaction of publishes. */
-  onTransaction?(messages: number, bytes: number): void;
 }
 
 /** Numbers for the metrics, read when asked. */
@@ -94,6 +104,10 @@ export interface OwnedBroker extends Broker {
   /** Begins to hear of other nodes; call it before the first request. @throws StreamError `unavailable` */
   start(): Promise<void>;
   gauges(): BrokerGauges;
+  /** What it has counted so far. */
+  readonly figures: BrokerFigures;
+  /** Application actors as this node knows them; asks no store. */
+  actorGauges(): readonly ActorGauge[];
 }
 
 /** Makes a broker over two stores; the caller closes the stores after `drain()`. */
@@ -102,6 +116,7 @@ export const createBroker = (options: BrokerOptions): OwnedBroker => new StreamB
 class StreamBroker implements OwnedBroker {
   readonly epoch: string;
   readonly bodyBytesMax: number;
+  readonly figures = new BrokerFigures();
   readonly #metadata: MetadataStore;
   readonly #bodies: BodyStore;
   readonly #hub: Hub;
@@ -115,6 +130,7 @@ class StreamBroker implements OwnedBroker {
   readonly #acks: Batcher<AckRequest, AckOutcome>;
   readonly #nacks: Batcher<NackRequest, NackOutcome>;
   readonly #dueClock: DueClock;
+  readonly #actors: ActorHost;
   readonly #pointerLifetimeMs: number;
   /** A signed address with what has to go before it. */
   readonly #whole: (url: string) => string;
@@ -165,10 +181,13 @@ class StreamBroker implements OwnedBroker {
       waitingCountMax: 32_768,
       waitingBytesMax: 64 * MiB,
       clock,
-      onCommitted: (runs) => this.#hub.committed(runs),
+      onCommitted: (runs) => {
+        this.figures.committed(runs);
+        this.#hub.committed(runs);
+      },
       onUnknown: (doubt) => doubts.add(doubt),
       onScheduled: (dueAtMs) => this.#dueClock.scheduled(dueAtMs),
-      onTransaction: (messages, bytes) => options.onTransaction?.(messages, bytes),
+      onTransaction: (figures) => this.figures.transaction(figures),
     });
     metadata.onMoved((moved) => this.#committer.moved(moved));
     const actorOptions: ActorOptions = {
@@ -190,6 +209,7 @@ class StreamBroker implements OwnedBroker {
       elapsedMs,
       bodyBytesMax,
       inFlightBytesMax: Math.max(256 * MiB, 4 * bodyBytesMax),
+      figures: this.figures,
     });
     const tools: FollowerTools = {
       hub: this.#hub,
@@ -202,7 +222,23 @@ class StreamBroker implements OwnedBroker {
     this.#subscriber = new Subscriber(metadata, tools, clock, this.#relay);
     this.#acks = new Batcher((requests) => metadata.ack(requests), 1024);
     this.#nacks = new Batcher((requests) => metadata.nack(requests), 1024);
+    const { definitions = [], node = "", log = noLog } = options.actors ?? {};
+    this.#actors = new ActorHost({
+      ...{ metadata, bodies, definitions, node, log, timers, clock, elapsedMs },
+      broker: {
+        bodyBytesMax,
+        read: (request) => this.#read(request),
+        subjects: (query) => this.subjects(query),
+        subscribe: (request, sink) => this.#subscriber.subscribe(request, sink),
+      },
+    });
   }
+
+  actorGauges: OwnedBroker["actorGauges"] = () => this.#actors.actorGauges();
+  actors: Broker["actors"] = () => this.#actors.actors();
+  actor: Broker["actor"] = (name) => this.#actors.actor(name);
+  rebuildActor: Broker["rebuildActor"] = (name) => this.#actors.rebuild(name);
+  actorRows: Broker["actorRows"] = (name, range) => this.#actors.rows(name, range);
 
   gauges(): BrokerGauges {
     return {
@@ -261,6 +297,11 @@ class StreamBroker implements OwnedBroker {
   }
 
   async read(request: ReadRequest, signal?: AbortSignal): Promise<Page> {
+    return this.figures.page("read", await this.#read(request, signal));
+  }
+
+  /** What the server reads for itself counts as nobody's read. */
+  async #read(request: ReadRequest, signal?: AbortSignal): Promise<Page> {
     const { subject, deliver } = request;
     const bounds = boundsFor(deliver, request);
     return this.#readFrom(request, signal, async (from) => {
@@ -364,12 +405,13 @@ class StreamBroker implements OwnedBroker {
       return { page, found: page.envelopes.length > 0, dueInMs: page.nextDueInMs };
     });
     if (autoAck && pulled.envelopes.length > 0) this.#hub.acknowledged(subject);
-    return this.#loadPulled(subject, pulled, deliver, bounds.decodedBytesMax);
+    return this.figures.page("fetch", await this.#loadPulled(subject, pulled, deliver, bounds.decodedBytesMax));
   }
 
   async peek(subject: Subject, name: ConsumerName, limit: number, deliver?: DeliverAs): Promise<Page> {
     const bounds = boundsFor(deliver, { limit, bodyBytesMax: pageBodyBytesMax });
-    return this.#loadPulled(subject, await this.#metadata.peek(subject, name, bounds), deliver);
+    const peeked = await this.#metadata.peek(subject, name, bounds);
+    return this.figures.page("peek", await this.#loadPulled(subject, peeked, deliver));
   }
 
   async ack(subject: Subject, consumer: ConsumerName, settled: Parameters<Broker["ack"]>[2]): Promise<AckResult> {
@@ -394,7 +436,8 @@ class StreamBroker implements OwnedBroker {
   }
 
   async subscribe(request: SubscribeRequest, sink: SubscriptionSink): Promise<Subscription> {
-    return this.#subscriber.subscribe(request, sink);
+    const counted = this.figures.counted(sink);
+    return counted.opened(await this.#subscriber.subscribe(request, counted.sink));
   }
 
   async readiness(): ReturnType<Broker["readiness"]> {
@@ -405,10 +448,13 @@ class StreamBroker implements OwnedBroker {
   async start(): Promise<void> {
     await this.#relay?.start();
     this.#dueClock.start();
+    this.#actors.start();
   }
 
   async drain(): Promise<void> {
     this.#publisher.drain();
+    // While everything else still works: their last steps are committed, their leases given back.
+    await this.#actors.stop();
     this.#drained.abort();
     this.#draining.begin();
     await Promise.all([this.#relay?.stop(), this.#dueClock.stop()]);
@@ -493,6 +539,7 @@ class StreamBroker implements OwnedBroker {
         ? undefined
         : this.#hub.watchConsumer(subject, consumer, { changed: ring, deleted: () => undefined });
     const endsAt = performance.now() + waitMs;
+    this.figures.waiting++;
     try {
       for (;;) {
         bell.reset();
@@ -503,6 +550,7 @@ class StreamBroker implements OwnedBroker {
         if (why === "aborted" || why === "draining") return page;
       }
     } finally {
+      this.figures.waiting--;
       unwatch();
       unwatchConsumer?.();
     }

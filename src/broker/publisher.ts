@@ -14,6 +14,7 @@ import type { BodyRef, Draft, PublishOutcome } from "../core/message.ts";
 import type { Subject } from "../core/subject.ts";
 import type { BodySource } from "./contract.ts";
 import type { Deadlines, Pending } from "./deadlines.ts";
+import type { BrokerFigures } from "./figures.ts";
 
 /** What the publisher works with. */
 export interface PublisherOptions {
@@ -24,6 +25,7 @@ export interface PublisherOptions {
   readonly bodyBytesMax: number;
   /** Bytes of bodies that are in memory and not committed yet, over all subjects; past it publishes are refused. */
   readonly inFlightBytesMax: number;
+  readonly figures: Pick<BrokerFigures, "publishDurations" | "refusedPublish">;
 }
 
 /** Drafts of one subject out of a call, and where their outcomes go. */
@@ -35,6 +37,7 @@ interface Group {
 
 /** The one answer of a publish: what came of it, or that its deadline did. Made for every publish, so one object. */
 class Answer extends Ticket implements Pending {
+  startedMs = 0;
   dueMs = 0;
   timer: { cancel(): void } | undefined = undefined;
   previous: Pending | undefined = undefined;
@@ -45,6 +48,7 @@ class Answer extends Ticket implements Pending {
     private readonly drafts: readonly Draft[],
     private readonly late: AbortController | undefined,
     private readonly deadlines: Deadlines,
+    private readonly publisher: Publisher,
     private readonly resolve: (outcomes: readonly PublishOutcome[]) => void,
   ) {
     super();
@@ -55,6 +59,7 @@ class Answer extends Ticket implements Pending {
     if (this.#isGiven) return;
     this.#isGiven = true;
     this.deadlines.end(this);
+    this.publisher.answered(this.startedMs, outcomes);
     this.resolve(outcomes);
   }
 
@@ -71,6 +76,11 @@ export class Publisher {
   readonly #arrivals = new WeakMap<BodyRef, number>();
   #inFlightBytes = 0;
   #draining = false;
+  /** When the answers of this turn are given: those of one transaction come together, and share one look at the clock. */
+  #answersMs: number | undefined;
+  readonly #forgetAnswersMs = (): void => {
+    this.#answersMs = undefined;
+  };
 
   constructor(
     private readonly subjects: ActorRegistry<Subject, PublishMessage>,
@@ -90,6 +100,7 @@ export class Publisher {
   async publish(drafts: readonly Draft[]): Promise<readonly PublishOutcome[]> {
     if (this.#draining) {
       const error = new StreamError("shutting_down", "The server is stopping; publish again to another or later.");
+      this.options.figures.refusedPublish(error, drafts.length);
       return drafts.map(() => error);
     }
     const first = drafts[0];
@@ -97,6 +108,17 @@ export class Publisher {
     const oneSubject = drafts.length === 1 || drafts.every((draft) => draft.subject === first.subject);
     if (oneSubject) return new Promise((resolve) => this.#tell(first.subject, drafts, resolve));
     return new Promise((resolve) => this.#publishGroups(drafts, resolve));
+  }
+
+  /** Counts what is answered. */
+  answered(startedMs: number, outcomes: readonly PublishOutcome[]): void {
+    if (this.#answersMs === undefined) {
+      this.#answersMs = this.options.elapsedMs();
+      queueMicrotask(this.#forgetAnswersMs);
+    }
+    const { figures } = this.options;
+    figures.publishDurations.add(this.#answersMs - startedMs);
+    for (const outcome of outcomes) if (outcome instanceof StreamError) figures.refusedPublish(outcome);
   }
 
   /** @throws StreamError `body_too_large`, `storage_full`, `unavailable` */
@@ -165,7 +187,10 @@ export class Publisher {
       bytes += body.length;
       if (body.length >= largeBodyBytesMin) large = true;
     }
-    const refuse = (error: StreamError): void => resolve(drafts.map(() => error));
+    const refuse = (error: StreamError): void => {
+      this.options.figures.refusedPublish(error, drafts.length);
+      resolve(drafts.map(() => error));
+    };
     // One message larger than the whole budget still goes when it is alone.
     if (this.#inFlightBytes > 0 && this.#inFlightBytes + bytes > this.options.inFlightBytesMax) {
       refuse(new StreamError("overloaded", "Too many bytes are being published; try again a little later."));
@@ -174,8 +199,8 @@ export class Publisher {
     this.#inFlightBytes += bytes;
     const { deadlines } = this.options;
     const late = large ? new AbortController() : undefined;
-    const answer = new Answer(drafts, late, deadlines, resolve);
-    deadlines.start(answer, arrivedMs, large ? bytes / paceBytesPerMs : 0);
+    const answer = new Answer(drafts, late, deadlines, this, resolve);
+    answer.startedMs = deadlines.start(answer, arrivedMs, large ? bytes / paceBytesPerMs : 0);
     const settle = (outcomes: readonly PublishOutcome[]): void => {
       this.#inFlightBytes -= bytes;
       answer.give(outcomes);

@@ -11,7 +11,7 @@ import { compressed } from "../bodies/compressed/index.ts";
 import type { BodyStore } from "../bodies/contract.ts";
 import { openFileBodies } from "../bodies/files/index.ts";
 import type { Delivery, SubscribeRequest, Subscription, SubscriptionSink } from "../broker/contract.ts";
-import { createBroker, type OwnedBroker } from "../broker/index.ts";
+import { type BrokerOptions, createBroker, type OwnedBroker } from "../broker/index.ts";
 import { StreamError } from "../core/errors.ts";
 import type { Draft, PublishOutcome, Receipt } from "../core/message.ts";
 import { isScheduled } from "../core/message.ts";
@@ -60,6 +60,7 @@ export interface BrokerRigOptions {
   readonly compress?: boolean;
   wrapMetadata?(metadata: MetadataStore): MetadataStore;
   readonly bodyBytesMax?: number;
+  readonly actors?: BrokerOptions["actors"];
 }
 
 /** Starts one; dispose of it. */
@@ -84,6 +85,7 @@ export const startBrokerRig = async (options: BrokerRigOptions = {}): Promise<Br
     ...{ metadata, bodies, bodyBytesMax, timers: clock, pointerLifetimeMs: 60_000 },
     clock: () => clock.nowMs,
     elapsedMs: () => clock.nowMs,
+    ...(options.actors === undefined ? {} : { actors: options.actors }),
   });
   await broker.start();
   held.defer(() => broker.drain());

@@ -1,0 +1,254 @@
+/**
+ * One step of an actor: some messages, and all that they change, gathered until it is committed whole or dropped whole.
+ * @module
+ */
+
+import type { Delivery } from "../../src/broker/contract.ts";
+import { parseHeaders, parseMessageId } from "../../src/codec/draft.ts";
+import { deadLetterHeaders, type Headers, type Sequence } from "../../src/core/message.ts";
+import { parseSubject, type Subject, serverSubjectPrefix } from "../../src/core/subject.ts";
+import type { ActorStore } from "../../src/metadata/contract.ts";
+import type { ActorContext, ActorDefinition, ActorLog, ActorMessage, ActorPublish } from "../define.ts";
+import { changedRowsMax, type KnownRows, StepTable } from "./table.ts";
+
+/** A message to publish, checked. */
+export interface Effect {
+  readonly subject: Subject;
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+  readonly messageId: string | undefined;
+}
+
+/** Messages that one step may publish, and where it ends when it has that many. */
+const effectsMax = 10_000;
+const effectsEnough = 1000;
+const effectBytesEnough = 1024 * 1024;
+const rowBytesEnough = 2 * 1024 * 1024;
+/** Longest wait of one timer. */
+const timerMsMax = 2 ** 31 - 1;
+
+/** What a step works with. */
+export interface StepTools {
+  readonly definition: ActorDefinition;
+  readonly store: ActorStore;
+  readonly log: ActorLog;
+  readonly bodyBytesMax: number;
+}
+
+/** What was before it. */
+export interface StepStart {
+  /** Changed in place by the step. */
+  readonly state: object;
+  readonly known: KnownRows;
+  readonly alarmAtMs: number | null;
+}
+
+/** A step that is being gathered. */
+export class Step {
+  readonly state: object;
+  readonly table: StepTable;
+  readonly effects: Effect[] = [];
+  readonly through = new Map<Subject, Sequence>();
+  /** Set once the step sets or takes away the alarm, or rings it. */
+  isAlarmChanged = false;
+  alarmAtMs: number | null;
+  /** Messages and alarms in it. */
+  count = 0;
+  readonly #context: ActorContext<object, unknown>;
+  #effectBytes = 0;
+  #nowMs = 0;
+  #hadEffects = false;
+  #isHandling = false;
+  #handlingSinceMs = 0;
+  #late: Promise<never> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly tools: StepTools,
+    start: StepStart,
+  ) {
+    const { definition, store, log } = tools;
+    this.state = start.state;
+    this.alarmAtMs = start.alarmAtMs;
+    const check = (): void => {
+      if (!this.#isHandling) throw new Error("The handler has ended; await what belongs to it.");
+    };
+    this.table = new StepTable({ store, name: definition.name, codec: definition.rows, known: start.known, check });
+    const now = (): number => this.#nowMs;
+    this.#context = {
+      state: start.state,
+      table: this.table,
+      publish: (message) => {
+        check();
+        this.#publish(message);
+      },
+      setAlarm: (at) => {
+        check();
+        this.#setAlarm(at);
+      },
+      get now() {
+        return now();
+      },
+      log,
+    };
+  }
+
+  /** Whether it has changed or published so much that it should end. */
+  get isFull(): boolean {
+    return (
+      this.effects.length >= effectsEnough ||
+      this.#effectBytes >= effectBytesEnough ||
+      this.table.changedRows >= changedRowsMax / 2 ||
+      this.table.changedBytes >= rowBytesEnough
+    );
+  }
+
+  /** Hands a message over. @param hadEffects it was published for before a rebuild @throws what the handler throws */
+  message(delivery: Delivery, hadEffects: boolean): void | Promise<void> {
+    const { definition } = this.tools;
+    const message = toMessage(delivery);
+    return this.#handle(delivery.timestampMs, hadEffects, () => definition.onMessage(message, this.#context));
+  }
+
+  /** Takes the alarm away without ringing it. */
+  dropAlarm(): void {
+    this.alarmAtMs = null;
+    this.isAlarmChanged = true;
+  }
+
+  /** Rings the alarm, which is over then. @throws what the handler throws */
+  alarm(atMs: number, hadEffects: boolean): void | Promise<void> {
+    const { definition } = this.tools;
+    this.dropAlarm();
+    return this.#handle(atMs, hadEffects, () => definition.onAlarm?.(this.#context));
+  }
+
+  /** Puts a message among the dead letters. */
+  giveUp({ subject, sequence, timestampMs, headers, body }: Delivery, attempts: number, error: string): void {
+    const { name, deadLetter } = this.tools.definition;
+    this.effects.push({
+      subject: deadLetter,
+      headers: {
+        ...headers,
+        [deadLetterHeaders.reason]: "max_deliver",
+        [deadLetterHeaders.consumer]: name,
+        [deadLetterHeaders.subject]: subject,
+        [deadLetterHeaders.sequence]: String(sequence),
+        [deadLetterHeaders.timestamp]: String(timestampMs),
+        [deadLetterHeaders.deliveries]: String(attempts),
+        [deadLetterHeaders.error]: error,
+      },
+      body,
+      messageId: undefined,
+    });
+  }
+
+  /** Lets go of it; what handlers of it still do comes to nothing. */
+  end(): void {
+    this.#isHandling = false;
+    clearTimeout(this.#timer);
+  }
+
+  #handle(nowMs: number, hadEffects: boolean, run: () => void | Promise<void>): void | Promise<void> {
+    this.#nowMs = nowMs;
+    this.#hadEffects = hadEffects;
+    this.#isHandling = true;
+    let pending: unknown;
+    try {
+      pending = run();
+    } catch (error) {
+      this.#isHandling = false;
+      throw error;
+    }
+    if (pending instanceof Promise) return this.#within(pending);
+    this.#isHandling = false;
+  }
+
+  /** Lets a handler take its time, up to a bound. */
+  async #within(pending: Promise<unknown>): Promise<void> {
+    this.#handlingSinceMs = performance.now();
+    this.#late ??= this.#lateness();
+    try {
+      await Promise.race([pending, this.#late]);
+    } finally {
+      this.#isHandling = false;
+    }
+  }
+
+  /** Rejects when some handler takes too long; one timer for all of the step. */
+  #lateness(): Promise<never> {
+    const { handleMsMax, name } = this.tools.definition;
+    const late = new Promise<never>((_, reject) => {
+      const look = (): void => {
+        const leftMs = this.#isHandling ? this.#handlingSinceMs + handleMsMax - performance.now() : handleMsMax;
+        if (leftMs <= 0) {
+          reject(new Error(`The handler of ${name} took longer than ${handleMsMax} ms.`));
+          return;
+        }
+        this.#timer = setTimeout(look, Math.min(leftMs, timerMsMax));
+        this.#timer.unref();
+      };
+      look();
+    });
+    // Nobody may be waiting when it happens.
+    late.catch(() => undefined);
+    return late;
+  }
+
+  #publish(message: ActorPublish): void {
+    const effect = checked(message, this.tools.bodyBytesMax);
+    if (this.#hadEffects) return;
+    if (this.effects.length >= effectsMax) throw new RangeError(`One message publishes at most ${effectsMax} others.`);
+    this.effects.push(effect);
+    this.#effectBytes += effect.body.length;
+  }
+
+  #setAlarm(at: number | Date | null): void {
+    const { definition } = this.tools;
+    if (definition.onAlarm === undefined)
+      throw new TypeError(`${definition.name} has no onAlarm that an alarm could call.`);
+    const atMs = at === null ? null : Math.ceil(Number(at));
+    if (atMs !== null && !(atMs >= 0 && atMs <= Number.MAX_SAFE_INTEGER)) {
+      throw new RangeError("An alarm is set to a time in Unix milliseconds.");
+    }
+    this.alarmAtMs = atMs;
+    this.isAlarmChanged = true;
+  }
+}
+
+const noHeaders: Headers = Object.freeze({});
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A message as an actor sees it. */
+const toMessage = ({ subject, sequence, timestampMs, headers, body }: Delivery): ActorMessage => ({
+  subject,
+  sequence,
+  timestampMs,
+  headers,
+  body,
+  text: () => utf8.decode(body),
+  json: (): unknown => JSON.parse(utf8.decode(body)),
+});
+
+/** @throws StreamError or RangeError that says what is wrong with it */
+const checked = ({ subject: name, data, headers, messageId }: ActorPublish, bodyBytesMax: number): Effect => {
+  const subject = parseSubject(name);
+  if (subject.startsWith(serverSubjectPrefix)) throw new RangeError(`${subject} belongs to the server.`);
+  const body = bytesOf(data);
+  if (body.length > bodyBytesMax) throw new RangeError(`The body is larger than ${bodyBytesMax} bytes.`);
+  const given = headers === undefined ? noHeaders : parseHeaders({ ...headers });
+  const isJson = typeof data === "object" && !(data instanceof Uint8Array);
+  const isTyped = !isJson || Object.keys(given).some((key) => key.toLowerCase() === "content-type");
+  return {
+    subject,
+    headers: isTyped ? given : { ...given, "content-type": "application/json" },
+    body,
+    messageId: messageId === undefined ? undefined : parseMessageId(messageId),
+  };
+};
+
+const bytesOf = (data: ActorPublish["data"]): Uint8Array => {
+  // A copy: the actor may go on to use its own.
+  if (data instanceof Uint8Array) return Uint8Array.from(data);
+  return Buffer.from(typeof data === "string" ? data : JSON.stringify(data), "utf8");
+};
