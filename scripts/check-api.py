@@ -36,7 +36,21 @@ STATE_PARAMETERS = {
     "deliver",  # an empty body has no pointer
     "dead_letter",  # not the consumer's own subject
     "error",  # counted in bytes
+    "cursor",  # only those that a page gave
 }
+
+# Arrays of events are refused for what the document lets them be: no entry that is right, or a key for all of them.
+BATCH_CODES = {
+    "invalid_event",
+    "invalid_message_id",  # not in a header, where it would be one key for all entries
+}
+
+
+def is_second_key(problem):
+    """An event that has its key as a field, beside the header: no schema says that only one of them may be there."""
+    if problem.get("code") != "invalid_event":
+        return False
+    return [fault["field"] for fault in problem["errors"]] == ["idempotency_key"]
 
 
 @schemathesis.serializer(MSGPACK)
@@ -133,11 +147,17 @@ def filter_failure(context, failure, case, response):
     # A name with a percent sign from an answer, percent-decoded twice when it is used again, is no valid one any more.
     if failure.code == "ST202" and any(is_impossible(value) for value in (case.path_parameters or {}).values()):
         return False
+    # More is read of CloudEvents than the document asks for: their attributes stand for what the data leaves out, and null
+    # is an attribute that is not set.
+    if failure.code == "ST201" and "cloudevents" in str(case.media_type):
+        return False
     if case.method.upper() == "HEAD":
         return response.status_code != 410 and not (response.status_code == 422 and asks_for_pointer(case))
     try:
         problem = response.json()
         state = problem.get("code") == "invalid_parameter" and problem.get("parameter") in STATE_PARAMETERS
+        state = state or (isinstance(case.body, list) and problem.get("code") in BATCH_CODES)
+        state = state or is_second_key(problem)
         return not state and problem.get("code") not in STATE_CODES
     except (ValueError, AttributeError):
         return True

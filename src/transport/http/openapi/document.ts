@@ -11,7 +11,7 @@ import { schemas } from "./schemas.ts";
 
 const description =
   "A message streaming server: ordered subjects, durable publishes, reads, live tails and consumers. Errors are " +
-  "`application/problem+json` with a stable `code`.";
+  "`application/problem+json` with a stable `code`. The Event Hub answers GraphQL, too: `/graphql`.";
 
 type Documentation = NonNullable<NonNullable<Parameters<typeof swagger>[0]>["documentation"]>;
 

@@ -57,6 +57,8 @@ export const tags = {
   subjects: "Subjects and what is in them.",
   consumers: "Named, durable positions on a subject.",
   policies: "What is kept of subjects, and for how long.",
+  events: "Business events: in and out, live, as CloudEvents, and summed by the minute.",
+  actors: "Application actors: durable processors of the stream.",
   operations: "Health, metrics and this document.",
 } as const;
 

@@ -6,6 +6,8 @@
 import { errorCodes } from "../../../core/errors.ts";
 import { batchMessagesMax, delayMsMax, messageIdBytesMax, sequenceMax, ttlMsMax } from "../../../core/limits.ts";
 import { pointerFormat } from "../../../core/pointer.ts";
+import { actorSchemas } from "./actors.ts";
+import { eventSchemas } from "./events.ts";
 import { consumerNameSchema, filterSchema, subjectSchema } from "./names.ts";
 import { integer, ref, type Schema } from "./operation.ts";
 import { lengthSchema, sha256Schema, uploadKeySchema } from "./uploads.ts";
@@ -257,6 +259,8 @@ export const schemas = {
     recipient_timeout: orNull({ ...text, description: "A duration such as `7d`." }),
   }),
   PolicyList: object({ policies: list(ref("Policy")) }),
+  ...eventSchemas,
+  ...actorSchemas,
   Readiness: object({
     ready: flag,
     dependencies: {
