@@ -92,6 +92,44 @@ export const callUnary = (
     );
   });
 
+/** Sends a stream as fast as the server takes it and answers what it answers; rejects with the library's own error. */
+export const callClientStream = (
+  client: Client,
+  method: Method,
+  requests: Iterable<object>,
+  metadata = new Metadata(),
+  deadlineMs = 60_000,
+): Promise<WireMap> =>
+  new Promise((resolve, reject) => {
+    let isOver = false;
+    const call = client.makeClientStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      metadata,
+      { deadline: Date.now() + deadlineMs },
+      (error, reply) => {
+        isOver = true;
+        if (error !== null) reject(error);
+        else resolve(new WireMap(reply, method.path));
+      },
+    );
+    const left = requests[Symbol.iterator]();
+    const write = (): void => {
+      for (let next = left.next(); !isOver; next = left.next()) {
+        if (next.done === true) {
+          call.end();
+          return;
+        }
+        if (!call.write(next.value)) {
+          call.once("drain", write);
+          return;
+        }
+      }
+    };
+    write();
+  });
+
 /** The length-delimited fields of a protobuf message; enough to read `google.rpc.Status`. */
 const delimitedFields = (bytes: Buffer): [field: number, bytes: Buffer][] => {
   const fields: [number, Buffer][] = [];

@@ -85,7 +85,7 @@ export class Call implements GrpcCall, StreamListener {
 
   /** Whether the client owes the rest of a message. */
   get receiving(): boolean {
-    if (this.#over || this.stream.isHalfClosed) return false;
+    if (this.#over || this.stream.isHalfClosed || this.stream.isHeld) return false;
     return this.route.method.kind !== "bidi" || this.#frames.partial;
   }
 
@@ -123,6 +123,13 @@ export class Call implements GrpcCall, StreamListener {
 
   onDrain(listener: () => void): void {
     this.#drainListeners.push(listener);
+  }
+
+  hold(isHeld: boolean): void {
+    if (this.#over) return;
+    // While it has to wait, a client owes nothing.
+    this.receivedAt = performance.now();
+    this.stream.hold(isHeld);
   }
 
   addTrailers(trailers: Trailers): void {

@@ -19,6 +19,7 @@ test("the descriptors were made from the proto files as they are; else run scrip
 test("symbols lead to their file and its imports", () => {
   const descriptors = loadDescriptors();
   expect(descriptors.services).toEqual([
+    "eventhub.EventHub",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",

@@ -7,8 +7,10 @@ import type { Authenticator } from "../../auth/contract.ts";
 import type { Broker } from "../../broker/contract.ts";
 import type { ByteBudget } from "../../core/admission.ts";
 import { frameOverheadBytes } from "../../core/limits.ts";
+import type { EventHub } from "../../hub/contract.ts";
 import { GrpcServer, type ServerCertificate } from "./server.ts";
 import { egressRoutes } from "./services/egress.ts";
+import { eventHubRoutes } from "./services/event-hub.ts";
 import { Health } from "./services/health.ts";
 import { ingressRoutes } from "./services/ingress.ts";
 import { reflectionRoutes } from "./services/reflection.ts";
@@ -19,6 +21,7 @@ export interface GrpcOptions {
   /** For health alone; every other call speaks to its principal's broker. */
   readonly broker: Broker;
   readonly authenticator: Authenticator;
+  readonly eventHub: EventHub;
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
@@ -58,7 +61,12 @@ export interface GrpcTransport {
 /** Starts it. @throws Error with code EADDRINUSE when the port is taken */
 export const startGrpcTransport = async (options: GrpcOptions): Promise<GrpcTransport> => {
   const { broker, host, certificate, log, onCall } = options;
-  const routes = [...ingressRoutes, ...egressRoutes({ autoAck: options.autoAck }), ...streamRoutes];
+  const routes = [
+    ...ingressRoutes,
+    ...egressRoutes({ autoAck: options.autoAck }),
+    ...streamRoutes,
+    ...eventHubRoutes(options.eventHub),
+  ];
   const health = new Health(broker, serviceNames(routes));
   const server = new GrpcServer([...routes, ...health.routes, ...reflectionRoutes], {
     host,

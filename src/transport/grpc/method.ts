@@ -24,6 +24,8 @@ export interface GrpcCall {
   room(): Promise<void>;
   /** Runs whenever there is room again. */
   onDrain(listener: () => void): void;
+  /** Whether the client has to wait with more; what it may send meanwhile is bounded by its window. */
+  hold(isHeld: boolean): void;
   /** Adds trailers to an end with OK. */
   addTrailers(trailers: Trailers): void;
   /** Ends the call with OK. */

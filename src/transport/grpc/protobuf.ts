@@ -62,6 +62,14 @@ export class ProtoReader {
     return this.#low | 0;
   }
 
+  double(): number {
+    if (this.#wireType !== wireTypes.fixed64) throw malformed(`Field ${this.field} is not of its type.`);
+    const start = this.#at;
+    this.#at += 8;
+    if (this.#at > this.bytes.length) throw malformed("The message is cut off.");
+    return this.bytes.readDoubleLE(start);
+  }
+
   bool(): boolean {
     this.#number();
     return (this.#low | this.#high) !== 0;
@@ -185,6 +193,15 @@ export class ProtoWriter {
     this.#ensure(1 + varintBytesMax);
     this.#buffer[this.#length++] = field << 3;
     this.#varint(value);
+    return this;
+  }
+
+  /** 0 is left out. */
+  double(field: number, value: number): this {
+    if (Object.is(value, 0)) return this;
+    this.#ensure(9);
+    this.#buffer[this.#length++] = (field << 3) | wireTypes.fixed64;
+    this.#length = this.#buffer.writeDoubleLE(value, this.#length);
     return this;
   }
 

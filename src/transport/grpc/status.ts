@@ -2,7 +2,7 @@
  * gRPC status codes, the one table from our error codes to them, and the trailers that carry both.
  * @module
  */
-import { type ErrorCode, StreamError } from "../../core/errors.ts";
+import { type ErrorCode, type FieldFault, StreamError } from "../../core/errors.ts";
 import { ProtoWriter } from "./protobuf.ts";
 
 /** The codes, as in https://grpc.io/docs/guides/status-codes/. */
@@ -40,6 +40,8 @@ const statusOf: Readonly<Record<ErrorCode, StatusName>> = {
   origin_not_allowed: "PERMISSION_DENIED",
   not_found: "UNIMPLEMENTED",
   subject_not_found: "NOT_FOUND",
+  event_not_found: "NOT_FOUND",
+  actor_not_found: "NOT_FOUND",
   message_not_found: "NOT_FOUND",
   consumer_not_found: "NOT_FOUND",
   method_not_allowed: "UNIMPLEMENTED",
@@ -59,11 +61,13 @@ const statusOf: Readonly<Record<ErrorCode, StatusName>> = {
   invalid_parameter: "INVALID_ARGUMENT",
   unknown_parameter: "INVALID_ARGUMENT",
   unknown_field: "INVALID_ARGUMENT",
+  query_too_costly: "INVALID_ARGUMENT",
   unknown_op: "UNIMPLEMENTED",
   too_many_messages: "INVALID_ARGUMENT",
   too_many_subscriptions: "RESOURCE_EXHAUSTED",
   upload_not_found: "NOT_FOUND",
   upload_mismatch: "FAILED_PRECONDITION",
+  invalid_event: "INVALID_ARGUMENT",
   invalid_pointer: "INVALID_ARGUMENT",
   no_dead_letters: "FAILED_PRECONDITION",
   subscription_not_found: "NOT_FOUND",
@@ -124,16 +128,47 @@ export const errorFieldTexts = (error: StreamError): Record<string, string> =>
 
 const errorInfoUrl = "type.googleapis.com/google.rpc.ErrorInfo";
 const errorDomain = "minitoolstream";
+const badRequestUrl = "type.googleapis.com/google.rpc.BadRequest";
 
-/** `google.rpc.Status` with one `google.rpc.ErrorInfo`, whose reason is our code. */
+const anyOf = (url: string, message: Uint8Array): Buffer => new ProtoWriter().string(1, url).bytes(2, message).done();
+
+/** What is wrong with the fields of a request, where the failure names them. */
+const faultsOf = ({ fields }: StreamError): readonly FieldFault[] =>
+  Array.isArray(fields["errors"])
+    ? fields["errors"].filter((fault): fault is FieldFault => typeof fault === "object")
+    : [];
+
+/** What went wrong, in sentences: everything, where fields are wrong. */
+export const detailOf = (error: StreamError): string => {
+  const faults = faultsOf(error);
+  return faults.length === 0 ? error.message : faults.map(({ detail }) => detail).join(" ");
+};
+
+const badRequest = (faults: readonly FieldFault[]): Buffer => {
+  const writer = new ProtoWriter();
+  for (const { field, detail } of faults) {
+    writer.presentBytes(1, new ProtoWriter().string(1, field).string(2, detail).done());
+  }
+  return writer.done();
+};
+
+/**
+ * `google.rpc.Status` with a `google.rpc.ErrorInfo`, whose reason is our code, and behind it a `google.rpc.BadRequest`
+ * when fields are wrong.
+ */
 const statusDetails = (error: StreamError): Buffer => {
   const info = new ProtoWriter()
     .string(1, error.code)
     .string(2, errorDomain)
     .map(3, { ...errorFieldTexts(error), retryable: String(error.retryable) })
     .done();
-  const any = new ProtoWriter().string(1, errorInfoUrl).bytes(2, info).done();
-  return new ProtoWriter().number(1, grpcStatus[statusOf[error.code]]).string(2, error.message).bytes(3, any).done();
+  const status = new ProtoWriter()
+    .number(1, grpcStatus[statusOf[error.code]])
+    .string(2, detailOf(error))
+    .bytes(3, anyOf(errorInfoUrl, info));
+  const faults = faultsOf(error);
+  if (faults.length > 0) status.bytes(3, anyOf(badRequestUrl, badRequest(faults)));
+  return status.done();
 };
 
 /** Trailers as node writes them. */
@@ -143,7 +178,7 @@ export type Trailers = Record<string, string>;
 export const failureTrailers = (failure: StreamError | GrpcFault): Trailers => {
   const trailers: Trailers = {
     "grpc-status": String(grpcStatus[statusNameOf(failure)]),
-    "grpc-message": encodeMessage(failure.message),
+    "grpc-message": encodeMessage(failure instanceof StreamError ? detailOf(failure) : failure.message),
   };
   if (failure instanceof StreamError) {
     trailers["mts-code"] = failure.code;

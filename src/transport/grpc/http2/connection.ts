@@ -287,7 +287,8 @@ export class H2Connection implements StreamOwner {
     const isEnd = (flags & frameFlag.END_STREAM) !== 0;
     if (size === 0 && !isEnd) this.#idle();
     stream.receivedBytes += bytes.length;
-    if (!isEnd) this.#giveBackStream(stream, size);
+    stream.unacknowledged += size;
+    if (!isEnd) this.giveBack(stream);
     if (bytes.length > 0) stream.listener?.data(bytes);
     if (isEnd) this.#halfClose(stream);
   }
@@ -309,9 +310,8 @@ export class H2Connection implements StreamOwner {
     this.#unacknowledged = 0;
   }
 
-  #giveBackStream(stream: H2Stream, bytes: number): void {
-    stream.unacknowledged += bytes;
-    if (stream.unacknowledged < this.limits.streamWindowBytes / 2) return;
+  giveBack(stream: H2Stream): void {
+    if (stream.isHeld || stream.unacknowledged < this.limits.streamWindowBytes / 2) return;
     this.#sender.push(windowUpdateFrame(stream.id, stream.unacknowledged));
     stream.receiveWindow += stream.unacknowledged;
     stream.unacknowledged = 0;

@@ -25,6 +25,8 @@ export interface StreamOwner {
   /** The stream has something to send. */
   ready(stream: H2Stream): void;
   reset(stream: H2Stream, code: H2ErrorName): void;
+  /** The stream may take more than its window had room for. */
+  giveBack(stream: H2Stream): void;
 }
 
 /** One stream. The fields are its connection's business, the methods are for who answers. */
@@ -41,6 +43,8 @@ export class H2Stream {
   announcedBytes: number | undefined;
   receivedBytes = 0;
   isAnswered = false;
+  /** Its window is not opened again for the time being. */
+  isHeld = false;
   #chunks: Uint8Array[] = [];
   #head = 0;
   #pendingBytes = 0;
@@ -98,6 +102,13 @@ export class H2Stream {
     if (this.isClosed || this.#end !== undefined) return;
     this.#end = { trailers };
     this.owner.ready(this);
+  }
+
+  /** Lets the window of the client run out, or opens it again. */
+  hold(isHeld: boolean): void {
+    if (this.isHeld === isHeld) return;
+    this.isHeld = isHeld;
+    if (!isHeld && !this.isClosed && !this.isHalfClosed) this.owner.giveBack(this);
   }
 
   /** Drops what is pending and tells the client that it is over. */
