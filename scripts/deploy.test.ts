@@ -38,20 +38,27 @@ afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
 describe("schemas", () => {
   let python: string;
+  let actionlint: string;
 
   beforeAll(async () => {
-    const script = `. "$0/bootstrap.sh" && . "$0/deploy-tools.sh" && ensure_deploy_tools && printf %s "$deploy_python"`;
+    const script = `. "$0/bootstrap.sh" && . "$0/deploy-tools.sh" && ensure_deploy_tools && ensure_actionlint &&
+      printf '%s\\n' "$deploy_python" "$actionlint"`;
     const child = Bun.spawn(["bash", "-c", script, join(root, "scripts/lib")], { stdin: "ignore", stderr: "inherit" });
-    python = await new Response(child.stdout).text();
+    [python = "", actionlint = ""] = (await new Response(child.stdout).text()).split("\n");
     if ((await child.exited) !== 0) throw new Error("the checkers could not be installed; standard error says why");
   }, 300_000);
 
-  /** Everything the checker has to say, and whether it is content. */
-  const check = async (...args: readonly string[]): Promise<{ readonly ok: boolean; readonly said: string }> => {
-    const child = Bun.spawn([python, "-m", ...args], { cwd: root, stdin: "ignore", stderr: "pipe" });
-    const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  /** Everything a checker has to say, and whether it is content. */
+  const run = async (command: readonly string[]): Promise<{ readonly ok: boolean; readonly said: string }> => {
+    const child = Bun.spawn([...command], { cwd: root, stdin: "ignore", stderr: "pipe" });
+    const [out, err, code] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
     return { ok: code === 0, said: out + err };
   };
+  const check = (...args: readonly string[]): ReturnType<typeof run> => run([python, "-m", ...args]);
   const kubernetesFiles = manifestFiles.map((file) => `scripts/k8s/${file}`);
 
   test.each([
@@ -63,6 +70,16 @@ describe("schemas", () => {
   ])("%s", async (_, args) => {
     const { ok, said } = await check(...args);
     expect(ok, said).toBe(true);
+  });
+
+  test("the workflow's expressions, contexts and dependencies", async () => {
+    // Without the linters of shell and Python, which would be used where they happen to be installed.
+    const lint = (path: string): ReturnType<typeof run> => run([actionlint, "-shellcheck=", "-pyflakes=", path]);
+    const { ok, said } = await lint(".github/workflows/ci.yml");
+    expect(ok, said).toBe(true);
+    const wrong = join(temporary, "ci.yml");
+    await Bun.write(wrong, textOf(".github/workflows/ci.yml").replace("steps.meta.outputs", "steps.mtea.outputs"));
+    expect((await lint(wrong)).ok).toBe(false);
   });
 
   test("would notice a misspelt key", async () => {
@@ -205,6 +222,39 @@ describe("docker-compose.yml", () => {
       expect(compose.services.lb.ports?.map(withDefaults)).toContain(`127.0.0.1:${port}:${port}`);
     }
     expect(config).toContain("GET uri /readyz");
+  });
+
+  test("watches itself only when asked to: Prometheus scrapes the nodes, Grafana asks Prometheus", () => {
+    const profiled = composeServices.filter(([, { profiles }]) => profiles !== undefined).map(([name]) => name);
+    expect(profiled).toEqual(["prometheus", "grafana"]);
+    const { prometheus, grafana } = compose.services;
+    const mountOf = (service: ComposeService, folder: string): string | undefined =>
+      service.volumes?.find((volume) => volume.startsWith(`./${folder}:`))?.split(":")[1];
+    expect(mountOf(prometheus, "scripts/prometheus")).toBe("/etc/prometheus");
+    const config = Bun.YAML.parse(textOf("scripts/prometheus/prometheus.yml")) as {
+      readonly rule_files: readonly string[];
+      readonly scrape_configs: readonly { readonly dns_sd_configs?: readonly { names: string[]; port: number }[] }[];
+    };
+    for (const file of config.rule_files) expect(existsSync(join(root, "scripts/prometheus", file))).toBe(true);
+    const nodes = config.scrape_configs.flatMap(({ dns_sd_configs: found = [] }) => found);
+    expect(nodes).toMatchObject([{ names: ["node"], port: Number(settings.httpPort.initial) }]);
+
+    expect(mountOf(grafana, "scripts/grafana/provisioning")).toBe("/etc/grafana/provisioning");
+    const sources = Bun.YAML.parse(textOf("scripts/grafana/provisioning/datasources/prometheus.yaml")) as {
+      readonly datasources: readonly { readonly uid: string; readonly url: string }[];
+    };
+    expect(sources.datasources).toMatchObject([{ uid: "prometheus", url: "http://prometheus:9090" }]);
+    const providers = Bun.YAML.parse(textOf("scripts/grafana/provisioning/dashboards/minitoolstream.yaml")) as {
+      readonly providers: readonly { readonly options: { readonly path: string } }[];
+    };
+    const folder = mountOf(grafana, "scripts/grafana/dashboards") ?? "";
+    expect(providers.providers.map(({ options }) => options.path)).toEqual([folder]);
+    expect(grafana.environment?.["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).toBe(`${folder}/minitoolstream.json`);
+    // Each panel asks the source that is provisioned.
+    const uids = [
+      ...textOf("scripts/grafana/dashboards/minitoolstream.json").matchAll(/"type": "prometheus",\s*"uid": "(\w+)"/g),
+    ];
+    expect(new Set(uids.map(([, uid]) => uid))).toEqual(new Set(["prometheus"]));
   });
 });
 

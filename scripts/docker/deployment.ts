@@ -23,10 +23,11 @@ export interface ComposeService {
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly string[];
   readonly ports?: readonly string[];
+  readonly profiles?: readonly string[];
   readonly healthcheck: { readonly test: readonly string[] };
 }
 interface Compose {
-  readonly services: Readonly<Record<"lb" | "node" | "tarantool" | "s3", ComposeService>>;
+  readonly services: Readonly<Record<"lb" | "node" | "tarantool" | "s3" | "prometheus" | "grafana", ComposeService>>;
   readonly volumes: Readonly<Record<string, unknown>>;
 }
 
@@ -143,4 +144,6 @@ export const programs: Readonly<Record<string, readonly string[]>> = {
   tarantool: ["tarantool"], // tarantool/tarantool
   s3: ["wget", "minio"], // BusyBox of alpine; copied
   lb: ["wget", "haproxy"], // BusyBox of haproxy:*-alpine
+  prometheus: ["wget", "prometheus"], // prom/prometheus, with BusyBox
+  grafana: ["wget"], // BusyBox of alpine, which grafana/grafana is made of
 };

@@ -1,11 +1,13 @@
 # Gets the checkers of the deployment files (deploy-tools.requirements.txt says which): `ensure_deploy_tools` sets
-# $deploy_python to a Python that has them; sourced after bootstrap.sh.
+# $deploy_python to a Python that has them, `ensure_actionlint` sets $actionlint; sourced after bootstrap.sh.
 #
-# They are installed from PyPI (about fifteen seconds, once) into .cache/deploy-tools-CHECKSUM. Progress goes to standard
-# error only.
+# They are installed from PyPI (about fifteen seconds, once) into .cache/deploy-tools-CHECKSUM, and with Go (about twenty)
+# into .cache/actionlint-VERSION. Progress goes to standard error only.
 
 deploy_requirements="$root/scripts/lib/deploy-tools.requirements.txt"
 deploy_python=
+actionlint_version=v1.7.7
+actionlint=
 
 # Sets $deploy_python; installs when it is not there yet.
 ensure_deploy_tools() {
@@ -44,4 +46,21 @@ install_deploy_tools() {
   fi
   rm -rf "$deploy_folder"
   mv "$fresh" "$deploy_folder"
+}
+
+# Sets $actionlint; builds it when it is not there yet.
+ensure_actionlint() {
+  actionlint="$root/.cache/actionlint-$actionlint_version/actionlint"
+  [ ! -x "$actionlint" ] || return 0
+  if ! command -v go >/dev/null 2>&1; then
+    say "error: The workflows are checked with actionlint, which is built with Go, which is not installed (https://go.dev/dl)."
+    return 1
+  fi
+  say "Building actionlint $actionlint_version into .cache ..."
+  mkdir -p "${actionlint%/*}" &&
+    env -u GOOS -u GOARCH GOBIN="${actionlint%/*}" GOFLAGS=-trimpath CGO_ENABLED=0 GOWORK=off nice -n 10 \
+      go install "github.com/rhysd/actionlint/cmd/actionlint@$actionlint_version" >&2 || {
+    say "error: actionlint $actionlint_version could not be built; the lines above say why."
+    return 1
+  }
 }

@@ -5,11 +5,12 @@
 import * as http from "node:http";
 import * as https from "node:https";
 import { Client, S3Error } from "minio";
+import { type CallObserver, observedCall } from "../../core/calls.ts";
 import type { StoredObject } from "../contract.ts";
 import { abortable } from "../until-aborted.ts";
 import { listedObject, uploadExpiresAtMs } from "../uploads.ts";
 import type { Endpoint, S3Address } from "./endpoint.ts";
-import { faultKind, S3Fault, storeError, toFault } from "./faults.ts";
+import { faultKind, outcomeOf, S3Fault, storeError, toFault } from "./faults.ts";
 import { isOwnName, namePrefixes } from "./names.ts";
 import type { Retry } from "./retry.ts";
 import type { Credentials } from "./sigv4.ts";
@@ -24,6 +25,8 @@ export interface S3AdminParts {
   readonly retry: Retry;
   /** A request that is not answered by then is given up; the retry's own limit ends the waiting before. */
   readonly requestMsMax: number;
+  /** Told of each request by its method. */
+  readonly observe?: CallObserver | undefined;
 }
 
 /** A part that arrived. */
@@ -234,6 +237,8 @@ export class S3Admin {
   }
 
   #call<T>(what: string, request: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const { observe = () => undefined, retry } = this.#parts;
+    const method = what.slice(0, what.indexOf(" "));
     const attempt = async (attemptSignal: AbortSignal): Promise<T> => {
       try {
         return await abortable(request(), attemptSignal);
@@ -241,7 +246,9 @@ export class S3Admin {
         throw clientFault(thrown, what);
       }
     };
-    return this.#parts.retry.run(attempt, { signal });
+    return retry.run((attemptSignal) => observedCall(observe, method, () => attempt(attemptSignal), outcomeOf), {
+      signal,
+    });
   }
 }
 

@@ -87,6 +87,9 @@ export const toFault = (thrown: unknown, what: string): S3Fault => {
   return new S3Fault("unreachable", `${what}: ${reason}`, "", thrown);
 };
 
+/** Why a request failed, in one word. */
+export const outcomeOf = (thrown: unknown): string => toFault(thrown, "S3").kind.replace(" ", "_");
+
 const details: Readonly<Record<S3FaultKind, string>> = {
   unreachable: "The S3 store cannot be reached; the server's log has the cause.",
   busy: "The S3 store is too busy; try again.",

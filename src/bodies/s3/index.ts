@@ -8,6 +8,7 @@
  * uploads; where there is none, each start and each listing removes those that nobody finishes any more.
  * @module
  */
+import type { CallObserver } from "../../core/calls.ts";
 import type { BodyStore } from "../contract.ts";
 import { uploadKeyFrom, verifiedUpload } from "../uploads.ts";
 import { S3Admin } from "./admin.ts";
@@ -54,6 +55,8 @@ export interface S3BodiesOptions extends S3Address, Credentials {
   readonly random?: () => number;
   /** 19 characters of `0-9a-z`, never the same twice. */
   readonly newId?: () => string;
+  /** Told of each request, repetitions included, by its method. */
+  readonly observe?: CallObserver | undefined;
 }
 
 /**
@@ -63,13 +66,13 @@ export interface S3BodiesOptions extends S3Address, Credentials {
 export const openS3Bodies = async (options: S3BodiesOptions): Promise<BodyStore> => {
   const { ca, checksum = "auto", deadlineMs = deadlineMsDefault, partBytes = partBytesDefault } = options;
   const { nowMs = Date.now, random = Math.random, newId = () => randomId(nowMs()) } = options;
-  const { accessKey, secretKey, region } = options;
+  const { accessKey, secretKey, region, observe } = options;
   const credentials = { accessKey, secretKey, region };
   const endpoint = new Endpoint(options);
   const signer = new Signer(credentials, nowMs);
-  const connection = new S3Connection(endpoint, signer, new BodyChecks(checksum, options), ca);
+  const connection = new S3Connection(endpoint, signer, new BodyChecks(checksum, options), ca, observe);
   const retry = new Retry({ deadlineMs, random, elapsedMs: () => performance.now() });
-  const admin = new S3Admin({ address: options, credentials, endpoint, ca, retry, requestMsMax: deadlineMs });
+  const admin = new S3Admin({ address: options, credentials, endpoint, ca, retry, requestMsMax: deadlineMs, observe });
   const buffers = new Buffers(partBytes);
   const segments = new SegmentWriter({ connection, retry, newId, buffers });
   const objects = new LargeObjectWriter({ connection, admin, retry, newId, buffers, partBytes });
