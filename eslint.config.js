@@ -5,7 +5,13 @@ export default tseslint.config(
   { ignores: ["node_modules", ".cache", "data", "dist", "eslint.config.js"] },
   ...tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        // The console's own code runs in browsers and has their types.
+        project: ["./tsconfig.json", "./src/transport/console/page/tsconfig.json"],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
       "@typescript-eslint/no-explicit-any": "error",
       "@typescript-eslint/no-floating-promises": "error",
