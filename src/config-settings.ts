@@ -140,6 +140,27 @@ const parseOrigins = (raw: string): Parsed<readonly string[]> => {
       };
 };
 
+const actorsProblem = "is no list of actors; write none, or names such as metrics and files such as ./actors/alerts.ts";
+
+/** Bare names, and files. */
+const parseActors = (raw: string): Parsed<readonly string[]> => {
+  if (raw === "none") return { value: [] };
+  const names = raw.split(",").map((name) => name.trim());
+  const isActor = (name: string): boolean => isActorFile(name) || /^[a-z][a-z0-9-]*$/.test(name);
+  return names.every(isActor) && !names.includes("none") ? { value: [...new Set(names)] } : { problem: actorsProblem };
+};
+
+/** Whether an actor's name is a path to a file of the user. */
+export const isActorFile = (name: string): boolean =>
+  !name.includes("\0") && (name.includes("/") || name.endsWith(".ts"));
+
+const parseLateness = (raw: string): Parsed<number> => {
+  const ms = parseAge(raw);
+  return ms === undefined
+    ? { problem: "is no duration; write a whole number with a unit (ms s m h d w), such as 1h" }
+    : { value: ms };
+};
+
 const logLevels = ["debug", "info", "warn", "error", "off"] as const;
 const logFormats = ["json", "pretty"] as const;
 
@@ -292,6 +313,14 @@ export const settings = {
       "what the log tells of callers: `changes` (first uses of a token, refusals, deletions, consumers, subscriptions), `all` verbs, or `off`",
     parse: parseWord("off", "changes", "all"),
   }),
+  metricsLabels: setting({
+    key: "metrics_labels",
+    placeholder: "none|subjects",
+    initial: "none",
+    meaning:
+      "`subjects` adds metrics of each consumer, up to 1,000, to those of all together; whoever may read metrics sees the names then",
+    parse: parseWord("none", "subjects"),
+  }),
   dataDir: setting({
     key: "data_dir",
     placeholder: "FOLDER",
@@ -364,6 +393,21 @@ export const settings = {
     initial: "2m",
     meaning: "how long a message id is remembered, up to 30d",
     parse: parseWindow,
+  }),
+  actors: setting({
+    key: "actors",
+    placeholder: "LIST",
+    initial: "metrics",
+    meaning:
+      "application actors to run, with commas between: those of `actors/` by name, others by their file; `none` for none",
+    parse: parseActors,
+  }),
+  eventsLateness: setting({
+    key: "events_lateness",
+    placeholder: "DURATION",
+    initial: "1h",
+    meaning: "business events that arrive later than this after they happened are counted apart in the metrics",
+    parse: parseLateness,
   }),
   policies: setting({
     key: "policies",

@@ -62,6 +62,8 @@ export interface Config {
   /** For HTTP, WebSocket and gRPC; undefined is no encryption. */
   readonly tls: TlsChoice | undefined;
   readonly audit: AuditChoice;
+  /** `subjects`: subjects and names of consumers are labels of metrics. */
+  readonly metricsLabels: "none" | "subjects";
   /** Connections that one address may hold, per transport; 0 is no limit. */
   readonly connectionsPerAddressMax: number;
   /** Bytes of all requests under way together. */
@@ -88,6 +90,10 @@ export interface Config {
   readonly compactShare: number;
   /** Objects of the body store with fewer bytes are joined. */
   readonly compactBelowBytes: number;
+  /** Application actors: names of the program's own, absolute paths of others. */
+  readonly actors: readonly string[];
+  /** Business events that come later than this are late, in milliseconds. */
+  readonly eventsLatenessMs: number;
   /** Policies that are put at start. */
   readonly policies: readonly FilterPolicy[];
   /** Browser origins let in beside the server's own; `*` alone lets all in. */

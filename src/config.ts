@@ -7,7 +7,15 @@
 import { join, resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { type AuthValues, authFrom } from "./config-auth.ts";
-import { environmentNameOf, flagOf, initialText, type Setting, settings, settingsList } from "./config-settings.ts";
+import {
+  environmentNameOf,
+  flagOf,
+  initialText,
+  isActorFile,
+  type Setting,
+  settings,
+  settingsList,
+} from "./config-settings.ts";
 import type { Config } from "./config-shape.ts";
 import { configFileKey, quoted, readConfigFile, readEnvironment, readFlags } from "./config-sources.ts";
 import { assert } from "./core/errors.ts";
@@ -110,6 +118,7 @@ const configFrom = (
         ? undefined
         : { certPath: resolve(cwd, cert), keyPath: resolve(cwd, key) },
     audit: valueOf(settings.audit),
+    metricsLabels: valueOf(settings.metricsLabels),
     connectionsPerAddressMax: valueOf(settings.maxConnectionsPerAddress),
     inFlightBytesMax: valueOf(settings.maxInflightBytes),
     dataDir,
@@ -124,6 +133,8 @@ const configFrom = (
     sweepGraceMs: valueOf(settings.sweepGrace),
     compactShare: valueOf(settings.compactShare),
     compactBelowBytes: valueOf(settings.compactBelow),
+    actors: valueOf(settings.actors).map((name) => (isActorFile(name) ? resolve(cwd, name) : name)),
+    eventsLatenessMs: valueOf(settings.eventsLateness),
     policies: valueOf(settings.policies),
     allowedOrigins: valueOf(settings.allowedOrigins),
     logLevel: log.level ?? "info",

@@ -31,14 +31,17 @@ const layers: readonly (readonly [RegExp, string])[] = [
   [/^actors\//, "actors"],
   [/^src\/broker\//, "broker"],
   [/^src\/upkeep\//, "upkeep"],
+  [/^src\/hub\//, "hub"],
   [/^src\/auth\//, "auth"],
+  // What of the console runs in a browser.
+  [/^src\/transport\/console\/page\//, "page"],
   [/^src\/transport\/([^/]+)\//, "transport:$1"],
   [/^src\/client\//, "client"],
   [/^src\/cli\//, "cli"],
   [/^src\/main\.ts$/, "main"],
   [/^src\/stores\.ts$/, "stores"],
   // What the composition root is made of: configuration, log, metrics.
-  [/^src\/[^/]+\.ts$/, "root"],
+  [/^src\/(?:[^/]+\.ts$|metrics\/)/, "root"],
 ];
 
 /** The layer of a file, or undefined when it has none. */
@@ -63,8 +66,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   broker: ["core", "codec", ...contracts, "verified", "actors"],
   upkeep: ["core", "codec", ...contracts, "verified", "actors", "broker"],
   auth: ["core", "codec", "contract:broker", "contract:auth"],
-  transport: ["core", "codec", "contract:broker", "contract:auth"],
+  // The Event Hub's verbs over the stream's.
+  hub: ["core", "codec", "contract:broker"],
+  transport: ["core", "codec", "contract:broker", "contract:auth", "hub"],
   client: ["core", "codec"],
+  page: ["core", "codec", "client"],
   // The doctor and the sweep work on the stores of a stopped server, `serve` is the server.
   cli: [
     "core",
@@ -89,6 +95,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "actors",
     "broker",
     "upkeep",
+    "hub",
     "auth",
     "contract:auth",
     "transport",
@@ -102,6 +109,7 @@ const packageOwners: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(?:minio|tarantool-driver)(?:\/|$)/, ["driver"]],
   [/^bun:sqlite$/, ["driver", "root"]],
   [/^(?:elysia|@elysiajs\/.*|swagger-ui-dist)(?:\/|$)/, ["transport"]],
+  [/^(?:graphql|graphql-yoga|@graphql-yoga\/.*)(?:\/|$)/, ["transport"]],
   [/^jose$/, ["auth"]],
   [/^(?:@grpc\/.*|@connectrpc\/.*|@bufbuild\/.*|protobufjs)(?:\/|$)/, ["transport"]],
   [/^bun:test$/, []],
@@ -140,16 +148,19 @@ const whyWrong = ({ from, to, typeOnly }: Import): string | undefined => {
   return `${layer} must not import ${target}`;
 };
 
-/** The client also runs in a browser: nothing it reaches at run time may be a module of Bun or Node. */
+const isForBrowsers = (file: string): boolean => ["client", "page"].includes(layerOf(file) ?? "");
+
+/** The client and the console's page run in browsers: nothing they reach may be a module of Bun or Node. */
 const serverOnlyUnderClient = (imports: readonly Import[]): readonly string[] => {
   const atRunTime = imports.filter(({ typeOnly }) => !typeOnly);
-  const pending = [...new Set(atRunTime.map(({ from }) => from).filter((from) => layerOf(from) === "client"))];
+  const pending = [...new Set(atRunTime.map(({ from }) => from).filter(isForBrowsers))];
   const reached = new Set(pending);
   const wrong: string[] = [];
   for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
     for (const { from, to } of atRunTime) {
       if (from !== file) continue;
-      if (isServerOnly(to)) wrong.push(`${from} -> ${to}: src/client reaches it, and it is not there in a browser`);
+      if (isServerOnly(to))
+        wrong.push(`${from} -> ${to}: src/client or the console's page reaches it, and it is not there in a browser`);
       if (reached.has(to)) continue;
       reached.add(to);
       pending.push(to);
@@ -238,6 +249,9 @@ describe("a wrong edge is found", () => {
     ["src/broker/index.ts", "bun:test"],
     ["src/client/index.ts", "src/broker/contract.ts"],
     ["src/client/index.ts", "node:buffer"],
+    ["src/transport/console/page/app.ts", "node:buffer"],
+    ["src/transport/console/page/app.ts", "src/transport/console/index.ts"],
+    ["src/transport/console/index.ts", "src/transport/console/page/app.ts"],
     ["src/new-folder/index.ts", "src/core/subject.ts"],
     ["src/core/subject.ts", "src/new-folder/index.ts"],
   ])("%s -> %s", (from, to) => {
@@ -260,7 +274,7 @@ describe("a wrong edge is found", () => {
       { from: "src/codec/other.ts", to: "node:fs", typeOnly: false },
     ];
     expect(wrongImports(edges)).toEqual([
-      "src/codec/json.ts -> node:buffer: src/client reaches it, and it is not there in a browser",
+      "src/codec/json.ts -> node:buffer: src/client or the console's page reaches it, and it is not there in a browser",
     ]);
   });
 });

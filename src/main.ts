@@ -2,6 +2,8 @@
  * The composition root: it puts the server together, runs it, and ends it cleanly.
  * @module
  */
+import { loadActors } from "../actors/application/load.ts";
+import type { ActorDefinition } from "../actors/define.ts";
 import { createAuthenticator } from "./auth/authenticator.ts";
 import { createBroker } from "./broker/index.ts";
 import { readCertificate, watchCertificate } from "./certificate.ts";
@@ -11,10 +13,21 @@ import type { Config } from "./config-shape.ts";
 import { ByteBudget } from "./core/admission.ts";
 import { frameBytesMax } from "./core/limits.ts";
 import { openDataFolder } from "./data-folder.ts";
+import { createEventHub } from "./hub/index.ts";
 import { Listener } from "./listener.ts";
 import { createLogger, type Logger } from "./log.ts";
+import { StoreFigures } from "./metrics/calls.ts";
+import { WebSocketFigures } from "./metrics/web-socket.ts";
 import { createMetrics } from "./metrics.ts";
+import { multiplex } from "./multiplex.ts";
 import { needsDataFolder, openStores, type StoreSeams, type Stores } from "./stores.ts";
+import { consoleMounts } from "./transport/console/index.ts";
+import {
+  asksForUpgrade,
+  createGraphqlTransport,
+  type GraphqlSocketState,
+  graphqlPath,
+} from "./transport/graphql/index.ts";
 import { type GrpcOptions, type GrpcTransport, startGrpcTransport } from "./transport/grpc/index.ts";
 import { createHttpApp } from "./transport/http/index.ts";
 import { createWsTransport, type SocketState } from "./transport/ws/index.ts";
@@ -50,11 +63,14 @@ export const startServer = async (config: Config, log: Logger, seams: Seams = {}
       const folder = await openDataFolder(config.dataDir);
       held.defer(() => folder.close());
     }
-    const stores = await openStores(config, seams);
+    const storeFigures = new StoreFigures();
+    const stores = await openStores(config, seams, storeFigures);
     held.defer(() => stores.bodies.close());
     held.defer(() => stores.metadata.close());
     for (const warning of stores.metadata.warnings) log.error("metadata_damaged", { detail: warning });
-    return await serve(config, log, stores, seams.clock ?? Date.now, held);
+    const { eventsLatenessMs } = config;
+    const actors = await loadActors(config.actors, { eventsLatenessMs });
+    return await serve(config, log, { ...stores, storeFigures, actors }, seams.clock ?? Date.now, held);
   } catch (error) {
     await held.disposeAsync();
     throw error;
@@ -67,12 +83,17 @@ const everyInterface: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 const serve = async (
   config: Config,
   log: Logger,
-  { metadata, bodies }: Stores,
+  {
+    metadata,
+    bodies,
+    storeFigures,
+    actors,
+  }: Stores & { readonly storeFigures: StoreFigures; readonly actors: readonly ActorDefinition[] },
   clock: () => number,
   held: AsyncDisposableStack,
 ): Promise<RunningServer> => {
   const running: { grpc?: GrpcTransport | undefined; url?: string } = {};
-  let published = 0;
+  const node = crypto.randomUUID();
   const broker = createBroker({
     metadata,
     bodies,
@@ -80,20 +101,17 @@ const serve = async (
     pointerLifetimeMs: config.pointerLifetimeMs,
     ownAddress: () => config.publicUrl ?? running.url ?? "",
     clock,
+    actors: { definitions: actors, node, log },
     onActorFailure: (error, restarts) => {
       metrics.actorFailed();
       log.error("actor_failed", { error, restarts });
     },
     onStoreFailure: (error) => log.warn("store_failed", { error }),
-    onTransaction: (messages, bytes) => {
-      published++;
-      metrics.transaction(messages, bytes);
-    },
   });
   const { allowedOrigins, bodyBytesMax } = config;
-  const node = crypto.randomUUID();
   const authenticator = createAuthenticator({ auth: config.auth, broker, audit: config.audit, log, clock });
   const budget = new ByteBudget(config.inFlightBytesMax);
+  const webSocketFigures = new WebSocketFigures();
   const ws = createWsTransport({
     broker,
     budget,
@@ -105,21 +123,38 @@ const serve = async (
     bodyBytesMax,
     log,
     nowMs: clock,
-    metrics: {
-      opened: () => metrics.webSocket.opened(),
-      closed: (code) => metrics.webSocket.closed(code),
-      received: (bytes) => metrics.webSocket.received(bytes),
-      sent: (bytes) => metrics.webSocket.sent(bytes),
-    },
+    metrics: webSocketFigures,
+  });
+  const hub = createEventHub();
+  const graphql = createGraphqlTransport({
+    hub,
+    nowMs: clock,
+    authenticator,
+    allowedOrigins,
+    budget,
+    socketsPerAddressMax: config.connectionsPerAddressMax,
+    log,
+    metrics: webSocketFigures,
   });
   const metrics = createMetrics({
-    broker: () => broker.gauges(),
-    webSocketConnections: () => ws.connections(),
+    broker,
+    metadata,
+    stores: storeFigures,
+    webSocket: {
+      figures: webSocketFigures,
+      connections: () => ws.connections() + graphql.sockets.connections(),
+      unsentBytes: () => ws.unsentBytes(),
+    },
     requestBytes: () => budget.bytes,
     grpcConnections: () => running.grpc?.connections() ?? 0,
     grpcCalls: () => running.grpc?.calls() ?? 0,
+    actors: () => broker.actorGauges(),
+    eventMinute: (fromMs) => hub.metrics(broker, { fromMs, toMs: fromMs + 60_000 }),
+    clock,
+    withSubjects: config.metricsLabels === "subjects",
     version: serverVersion,
   });
+  held.defer(() => metrics.close());
   const http = createHttpApp({
     broker,
     budget,
@@ -129,31 +164,36 @@ const serve = async (
     version: serverVersion,
     log,
     metrics: () => metrics.text(),
+    meter: metrics.http,
+    mounts: [...graphql.mounts, ...consoleMounts()],
   });
 
   const certificate = config.tls && (await readCertificate(config.tls));
   await broker.start();
   for (const { filter, policy } of config.policies) await broker.putPolicy(filter, policy);
-  const listener = new Listener<SocketState>({
+  const listener = new Listener<SocketState | GraphqlSocketState>({
     hostname: config.httpHost,
     port: config.httpPort,
     certificate,
-    fetch: (request, server) =>
+    fetch: (request, server) => {
+      const path = pathOf(request.url);
       // A browser's question before a request is the same on all paths.
-      pathOf(request.url) === "/v1/ws" && request.method !== "OPTIONS"
-        ? ws.upgrade(request, server)
-        : http.fetch(request, server),
+      if (path === "/v1/ws" && request.method !== "OPTIONS") return ws.upgrade(request, server);
+      if (path === graphqlPath && asksForUpgrade(request)) return graphql.sockets.upgrade(request, server);
+      return http.fetch(request, server);
+    },
     error: (error) => {
       log.error("request_failed", { error });
       return new Response(null, { status: 500 });
     },
-    websocket: ws.handlers,
+    websocket: multiplex(ws.handlers, graphql.sockets, isGraphql),
   });
   held.defer(() => listener.close());
   // Every interface is no address that anybody could ask.
   if (!everyInterface.has(config.httpHost)) running.url = listener.url;
   const grpc = await startGrpc(config, {
     broker,
+    eventHub: hub,
     budget,
     authenticator,
     certificate,
@@ -186,12 +226,12 @@ const serve = async (
           clock,
           elapsedMs: () => performance.now(),
           random: Math.random,
-          published: () => published,
+          published: () => broker.figures.transactions,
           // Elsewhere upkeep works beside publishes, of which some are always under way.
           isPublishing: needsDataFolder(config) ? () => broker.gauges().inFlightBytes > 0 : undefined,
           pause: timedPause,
           onPass: (figures, tookMs) => {
-            metrics.swept(figures);
+            metrics.swept(figures, tookMs);
             const { expired, objects, bytes, left, orphans, rewritten, moved, damaged } = figures;
             const copies = { rewritten, moved, moved_bytes: figures.movedBytes, damaged };
             log.info("swept", { expired, objects, bytes, left, orphans, ...copies, took_ms: Math.round(tookMs) });
@@ -215,15 +255,18 @@ const serve = async (
   return {
     urls: grpc === undefined ? [url] : [url, grpc.url],
     async stop() {
-      // Stop accepting; requests under way go on until they are answered.
+      const startedAt = performance.now();
+      // Stop accepting; requests under way go on until they are answered, for half of the time that there is.
       const drained = listener.drain();
+      const halfTime = Bun.sleep(stopMsMax / 2);
       const rested = sweeper?.stop();
       grpc?.drain();
       await broker.drain();
-      const grpcClosed = grpc?.close(stopMsMax / 2);
+      const grpcClosed = grpc?.close(Math.max(0, stopMsMax / 2 - (performance.now() - startedAt)));
+      graphql.sockets.closeAll(closeShuttingDown, "shutting down");
       await ws.closeAll(closeShuttingDown, "shutting down");
       http.close();
-      await Promise.race([drained, Bun.sleep(stopMsMax / 2)]);
+      await Promise.race([drained, halfTime]);
       await listener.close();
       await grpcClosed;
       await rested;
@@ -233,8 +276,13 @@ const serve = async (
   };
 };
 
+const isGraphql = (state: SocketState | GraphqlSocketState): state is GraphqlSocketState => "kind" in state;
+
 /** What gRPC is started with beside the configuration. */
-type GrpcParts = Pick<GrpcOptions, "broker" | "budget" | "authenticator" | "certificate" | "log" | "onCall">;
+type GrpcParts = Pick<
+  GrpcOptions,
+  "broker" | "eventHub" | "budget" | "authenticator" | "certificate" | "log" | "onCall"
+>;
 
 /**
  * Starts gRPC. A default port that somebody else has is no reason to serve nothing at all: then there is a warning and

@@ -10,10 +10,12 @@ import { openFileBodies } from "./bodies/files/index.ts";
 import type { FileIo } from "./bodies/files/io.ts";
 import { openS3Bodies } from "./bodies/s3/index.ts";
 import type { Config } from "./config-shape.ts";
+import type { CallObserver } from "./core/calls.ts";
 import { StreamError, toStreamError } from "./core/errors.ts";
 import type { MetadataStore } from "./metadata/contract.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/index.ts";
 import { type Measured, openTarantoolMetadata } from "./metadata/tarantool/index.ts";
+import { observed } from "./observed.ts";
 
 /** Where a test entry may put itself between the server and its stores; the product uses none of them. */
 export interface StoreSeams {
@@ -21,6 +23,14 @@ export interface StoreSeams {
   readonly clock?: () => number;
   wrapMetadata?(store: MetadataStore): MetadataStore;
   wrapBodies?(store: BodyStore): BodyStore;
+}
+
+/** Who is told of calls: to the two stores as the server knows them, and of drivers to their servers. */
+export interface StoreObservers {
+  readonly metadata: CallObserver;
+  readonly bodies: CallObserver;
+  readonly tarantool: CallObserver;
+  readonly s3: CallObserver;
 }
 
 /** Open stores; close both. */
@@ -41,13 +51,22 @@ export const missingMetadata = ({ metadata }: Config): string | undefined =>
  * Opens both stores, or neither.
  * @throws StreamError whatever a store refuses with
  */
-export const openStores = async (config: Config, seams: StoreSeams = {}): Promise<Stores> => {
-  const bodies = await openBodies(config, seams);
+export const openStores = async (
+  config: Config,
+  seams: StoreSeams = {},
+  observers?: StoreObservers,
+): Promise<Stores> => {
+  const bodies = await openBodies(config, seams, observers);
   try {
-    const metadata = await openMetadata(config, seams, bodies);
-    return {
+    const metadata = await openMetadata(config, seams, bodies, observers);
+    const stores = {
       metadata: seams.wrapMetadata?.(metadata) ?? metadata,
       bodies: seams.wrapBodies?.(bodies) ?? bodies,
+    };
+    if (observers === undefined) return stores;
+    return {
+      metadata: observed(stores.metadata, observers.metadata, ["actors"]),
+      bodies: observed(stores.bodies, observers.bodies),
     };
   } catch (error) {
     await bodies.close();
@@ -55,10 +74,14 @@ export const openStores = async (config: Config, seams: StoreSeams = {}): Promis
   }
 };
 
-const openBodies = async ({ bodies, compress }: Config, { fileIo, clock }: StoreSeams): Promise<BodyStore> => {
+const openBodies = async (
+  { bodies, compress }: Config,
+  { fileIo, clock }: StoreSeams,
+  observers?: StoreObservers,
+): Promise<BodyStore> => {
   const store =
     bodies.kind === "s3"
-      ? await naming("MTS_BODIES_URL", openS3Bodies(bodies))
+      ? await naming("MTS_BODIES_URL", openS3Bodies({ ...bodies, observe: observers?.s3 }))
       : await openFileBodies({ path: bodies.path, ...(fileIo && { io: fileIo }), ...(clock && { nowMs: clock }) });
   // Whether or not new bodies are packed: earlier ones may be.
   return compressed(store, { compress: compress === "zstd" });
@@ -68,11 +91,17 @@ const openMetadata = async (
   { metadata, dedupeWindowMs }: Config,
   { clock = Date.now }: StoreSeams,
   bodies: BodyStore,
+  observers?: StoreObservers,
 ): Promise<MetadataStore> =>
   metadata.kind === "tarantool"
     ? naming(
         "MTS_METADATA_URL",
-        openTarantoolMetadata({ ...metadata, dedupeWindowMs, measure: (object) => measure(bodies, object) }),
+        openTarantoolMetadata({
+          ...metadata,
+          dedupeWindowMs,
+          measure: (object) => measure(bodies, object),
+          observe: observers?.tarantool,
+        }),
       )
     : openSqliteMetadata({ path: metadata.path, clock, dedupeWindowMs });
 

@@ -15,6 +15,17 @@ export interface RedisLoad {
   readonly pipeline: number;
   readonly streams: number;
   readonly count: number;
+  /** Bytes of a message; a kilobyte when left out. */
+  readonly bytes?: number;
+}
+
+/** A stream that is filled and then read from its end, one request at a time. */
+export interface RedisRangeLoad {
+  readonly stored: number;
+  readonly bytes: number;
+  /** Messages of one answer. */
+  readonly range: number;
+  readonly count: number;
 }
 
 /** What redis-benchmark measured. */
@@ -44,12 +55,31 @@ export const redisPeer = (
   },
 });
 
+/** Compares the reading of the last messages with XREVRANGE: p99 in milliseconds. */
+export const redisRangePeer = (id: string, loadOf: (bench: Bench) => RedisRangeLoad): Peer => ({
+  name: "Redis",
+  missing: () => (Bun.which("redis-server") && Bun.which("redis-benchmark") ? undefined : installHint),
+  async measure(bench) {
+    const { stored, bytes, range, count } = loadOf(bench);
+    const result = await withRedis(bench.folder, async (port) => {
+      await runToEnd(benchmarkCommand(port, { clients: 64, pipeline: 32, streams: 1, count: stored, bytes }));
+      const target = ["-h", "127.0.0.1", "-p", String(port), "--csv", "-c", "1", "-n", String(count)];
+      const command = ["XREVRANGE", "stream", "+", "-", "COUNT", String(range)];
+      return parseRedisBenchmark(await runToEnd(["redis-benchmark", ...target, ...command]));
+    });
+    return { [id]: { value: result.p99Ms, details: { p50_ms: result.p50Ms } } };
+  },
+});
+
+const measureRedis = (folder: string, load: RedisLoad): Promise<RedisResult> =>
+  withRedis(folder, async (port) => parseRedisBenchmark(await runToEnd(benchmarkCommand(port, load))));
+
 /** One server for one measurement: what the one before stored is not in its memory. */
-const measureRedis = async (folder: string, load: RedisLoad): Promise<RedisResult> => {
+const withRedis = async (folder: string, measure: (port: number) => Promise<RedisResult>): Promise<RedisResult> => {
   const dataDir = await mkdtemp(join(folder, "redis-"));
   const { child, port } = await startRedis(dataDir);
   try {
-    return parseRedisBenchmark(await runToEnd(benchmarkCommand(port, load)));
+    return await measure(port);
   } finally {
     // It owns nothing that is kept: no need to let it save.
     child.kill("SIGKILL");
@@ -83,8 +113,9 @@ const freePort = (): number => {
   return port;
 };
 
-const benchmarkCommand = (port: number, { clients, pipeline, streams, count }: RedisLoad): string[] => {
-  const body = Buffer.alloc(messageBytes, "0123456789abcdef").toString();
+const benchmarkCommand = (port: number, load: RedisLoad): string[] => {
+  const { clients, pipeline, streams, count, bytes = messageBytes } = load;
+  const body = Buffer.alloc(bytes, "0123456789abcdef").toString();
   const [spread, key] = streams === 1 ? [[], "stream"] : [["-r", String(streams)], "stream:__rand_int__"];
   return [
     ...["redis-benchmark", "-h", "127.0.0.1", "-p", String(port), "--csv", ...spread],

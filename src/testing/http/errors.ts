@@ -45,7 +45,6 @@ const defineMethods = (server: () => TestServer): void => {
 
   test.each(
     [
-      "/",
       "/v1",
       "/v1/nothing",
       "/v2/subjects",

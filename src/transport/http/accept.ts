@@ -3,10 +3,11 @@
  * answers can be written.
  * @module
  */
+import { cloudBatchType, cloudEventType } from "../../codec/cloud-event.ts";
 import { StreamError } from "../../core/errors.ts";
 
-/** A form of an answer; `events` is `text/event-stream`. */
-export type Representation = "json" | "msgpack" | "ndjson" | "events";
+/** A form of an answer; `events` is `text/event-stream`, `cloudEvent` and `cloudBatch` are those of CloudEvents. */
+export type Representation = "json" | "msgpack" | "ndjson" | "events" | "cloudEvent" | "cloudBatch";
 
 /** Media types of each form; the first one is what answers carry. */
 export const mediaTypes = {
@@ -14,6 +15,8 @@ export const mediaTypes = {
   msgpack: ["application/msgpack", "application/x-msgpack", "application/vnd.msgpack"],
   ndjson: ["application/x-ndjson", "application/ndjson"],
   events: ["text/event-stream"],
+  cloudEvent: [cloudEventType],
+  cloudBatch: [cloudBatchType],
 } as const satisfies Record<Representation, readonly string[]>;
 
 interface MediaRange {

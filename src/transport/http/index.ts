@@ -9,11 +9,16 @@ import { tokenInAddress } from "../../codec/bearer.ts";
 import { checkOrigin } from "../../codec/origin.ts";
 import type { ByteBudget } from "../../core/admission.ts";
 import { StreamError } from "../../core/errors.ts";
+import { createEventHub } from "../../hub/index.ts";
+import { actorRoutes } from "./actors.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { consumerRoutes } from "./consumers.ts";
 import { preflightResponse, withCors } from "./cors.ts";
 import { Crowd } from "./crowd.ts";
+import { eventRoutes } from "./events/index.ts";
 import { messageRoutes } from "./message.ts";
+import { type HttpMeter, noMeter } from "./meter.ts";
+import { type Mount, mountedRoutes } from "./mounts.ts";
 import { openApiDocument } from "./openapi/document.ts";
 import { opsRoutes } from "./ops.ts";
 import { Pace } from "./pace.ts";
@@ -29,6 +34,8 @@ import { swaggerRoutes } from "./swagger.ts";
 import { type HttpClock, systemClock, TailSet } from "./tails.ts";
 import { uploadRoutes } from "./uploads.ts";
 
+export type { HttpMeter } from "./meter.ts";
+export type { Mount, MountedCall } from "./mounts.ts";
 export type { HttpLog } from "./route.ts";
 export type { HttpClock } from "./tails.ts";
 
@@ -45,10 +52,14 @@ export interface HttpAppOptions {
   /** The metrics page in the text format of Prometheus. */
   readonly metrics: () => string | Promise<string>;
   readonly clock?: HttpClock;
+  /** Counts requests. */
+  readonly meter?: HttpMeter;
   /** Bytes of requests under way, shared with the other transports. */
   readonly budget: ByteBudget;
   /** Requests of one address that are not answered yet, live tails included; 0 is no limit. */
   readonly requestsPerAddressMax: number;
+  /** Paths that something else answers, behind the checks of this transport. */
+  readonly mounts?: readonly Mount[];
 }
 
 /** What the transport asks of the server that listens. */
@@ -82,11 +93,17 @@ export const createHttpApp = (options: HttpAppOptions): HttpApp => {
   };
   const routes = allRoutes(services, options);
   const router = new Elysia({ strictPath: true, normalize: false });
-  mountRoutes(router, routes, options.authenticator, options.log, { budget: options.budget, pace: new Pace(clock) });
+  const { meter = noMeter } = options;
+  const refused = meter.counter("other", "unmatched");
+  const intakes = { budget: options.budget, pace: new Pace(clock) };
+  mountRoutes(router, routes, options.authenticator, options.log, intakes, meter);
   return {
     fetch: (request, server) => {
       listening = server;
-      if (!crowd.enter(request)) return tooManyRequests();
+      if (!crowd.enter(request)) {
+        refused(429, 0);
+        return tooManyRequests();
+      }
       const answer = guarded(request, options.allowedOrigins, routes, (passed) => router.fetch(passed));
       if (answer instanceof Promise) return answer.finally(() => tails.has(request) || crowd.leave(request));
       crowd.leave(request);
@@ -96,7 +113,10 @@ export const createHttpApp = (options: HttpAppOptions): HttpApp => {
   };
 };
 
-const allRoutes = (services: HttpServices, { version, authenticator }: HttpAppOptions): readonly Route[] => {
+const allRoutes = (
+  services: HttpServices,
+  { version, authenticator, mounts = [] }: HttpAppOptions,
+): readonly Route[] => {
   let document: Promise<string> | undefined;
   const routes: readonly Route[] = [
     ...publishRoutes(services),
@@ -106,8 +126,11 @@ const allRoutes = (services: HttpServices, { version, authenticator }: HttpAppOp
     ...subjectRoutes(),
     ...consumerRoutes(services),
     ...policyRoutes(),
+    ...actorRoutes(),
+    ...eventRoutes(services, createEventHub()),
     ...signedRoutes(services),
     ...opsRoutes(services),
+    ...mountedRoutes(mounts, services, authenticator),
     ...swaggerRoutes(() => (document ??= openApiDocument(routes, version, authenticator.anonymous === undefined))),
   ];
   return routes;

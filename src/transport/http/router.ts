@@ -10,6 +10,7 @@ import { StreamError, toStreamError } from "../../core/errors.ts";
 import { negotiate } from "./accept.ts";
 import { callerOf } from "./access.ts";
 import { Intake, type IntakeShared } from "./intake.ts";
+import { type HttpMeter, metered, templateOf } from "./meter.ts";
 import { problemResponse } from "./problem.ts";
 import { parseQuery } from "./query.ts";
 import type { HttpLog, OpenCall, Route } from "./route.ts";
@@ -40,24 +41,34 @@ export const mountRoutes = (
   authenticator: Authenticator,
   log: HttpLog,
   intakes: IntakeShared,
+  meter: HttpMeter,
 ): void => {
   for (const [path, table] of pathTables(routes)) {
+    const counters = new Map(
+      [...table.byMethod.keys()].map((method) => [method, meter.counter(method, templateOf(path))]),
+    );
+    const other = meter.counter("other", templateOf(path));
     router.all(
       path,
       ({ request, params }: { readonly request: Request; readonly params: Params }) => {
         const route = table.byMethod.get(request.method);
-        return route === undefined
-          ? otherMethod(request, table.allow)
-          : admit({ route, request, params, intake: new Intake(request, intakes) }, authenticator, log);
+        return metered(counters.get(request.method) ?? other, () =>
+          route === undefined
+            ? otherMethod(request, table.allow)
+            : admit({ route, request, params, intake: new Intake(request, intakes) }, authenticator, log),
+        );
       },
       { parse: "none" },
     );
   }
-  router.onError(({ error, code }) =>
-    problemResponse(
+  const unmatched = meter.counter("other", "unmatched");
+  router.onError(({ error, code }) => {
+    const response = problemResponse(
       code === "NOT_FOUND" ? new StreamError("not_found", "There is no such path.") : report(error, undefined, log),
-    ),
-  );
+    );
+    unmatched(response.status, 0);
+    return response;
+  });
 };
 
 /** The table path by path. */

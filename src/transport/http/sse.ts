@@ -6,7 +6,7 @@
 /** One event; `id` is what a client sends back as `Last-Event-ID`. */
 export const formatEvent = (parts: {
   readonly event?: string;
-  readonly id?: number;
+  readonly id?: number | string | undefined;
   readonly data: unknown;
 }): string => {
   const event = parts.event === undefined ? "" : `event: ${parts.event}\n`;

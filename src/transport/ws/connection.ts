@@ -88,6 +88,7 @@ export class Connection {
     try {
       if (this.context.stopping()) throw new StreamError("shutting_down", "The server is stopping; connect again.");
       const request = parseFrame(raw);
+      this.context.metrics.requested(request.op);
       this.caller.checkOp(request.op);
       perform(this, request, frame.length);
     } catch (error) {
@@ -104,6 +105,7 @@ export class Connection {
   /** Answers with an error. Only what is not a `StreamError` of the contract is logged. */
   fail(id: FrameId | undefined, thrown: unknown, sid?: number): void {
     const error = toStreamError(thrown);
+    this.context.metrics.failed(error.code);
     if (error.code === "internal") this.context.log.error("ws_request_failed", { cause: error.cause ?? error });
     this.outbox.push({ kind: "map", fields: { op: "error", id, sid, ...errorView(error) } }, replyBytes);
   }

@@ -5,8 +5,10 @@
 
 import type { Authenticator } from "../../auth/contract.ts";
 import type { ByteBudget } from "../../core/admission.ts";
+import type { ErrorCode } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
 import type { Expiry } from "./expiry.ts";
+import type { Op } from "./frames.ts";
 import type { WsTimers } from "./heartbeat.ts";
 
 /** Where the transport reports what the client must not see. */
@@ -22,6 +24,10 @@ export interface WsMetrics {
   closed(code: number): void;
   received(bytes: number): void;
   sent(bytes: number): void;
+  /** @param op operation of a readable request */
+  requested(op: Op): void;
+  /** @param code of an error that was sent */
+  failed(code: ErrorCode): void;
 }
 
 /** Bounds of one connection. */

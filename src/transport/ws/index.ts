@@ -86,6 +86,8 @@ export interface WsTransport {
   closeAll(code: number, reason: string): Promise<void>;
   /** Open sockets. */
   connections(): number;
+  /** What has not reached the network, over all sockets and of the fullest one. */
+  unsentBytes(): { readonly total: number; readonly max: number };
 }
 
 const noMetrics: WsMetrics = {
@@ -93,6 +95,8 @@ const noMetrics: WsMetrics = {
   closed: () => undefined,
   received: () => undefined,
   sent: () => undefined,
+  requested: () => undefined,
+  failed: () => undefined,
 };
 
 /** Makes the transport. */
@@ -189,6 +193,16 @@ class Transport implements WsTransport {
 
   connections(): number {
     return this.open.size;
+  }
+
+  unsentBytes(): { readonly total: number; readonly max: number } {
+    let [total, max] = [0, 0];
+    for (const { outbox } of this.open) {
+      const bytes = outbox.unsentBytes;
+      total += bytes;
+      if (bytes > max) max = bytes;
+    }
+    return { total, max };
   }
 
   async closeAll(code: number, reason: string): Promise<void> {
