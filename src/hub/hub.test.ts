@@ -215,6 +215,21 @@ describe("pages", () => {
     expect(second.hasMore).toBe(false);
   });
 
+  test("that were shown before show what has come and what has gone since", async () => {
+    await using rig = await startBrokerRig();
+    await send(rig, ...Array.from({ length: 10 }, (_, index) => submission("purchase", "ann", index)));
+    expect(await walk(rig, { limit: 10 })).toHaveLength(10);
+    await send(rig, submission("purchase", "bob"), submission("refund", "bob"));
+    const purchases = parseSubject("events.purchase");
+    await rig.broker.purge(purchases, 4);
+    const after = idsOf(await walk(rig, { limit: 10 }));
+    expect(after.toSorted()).toEqual(
+      ["refund-1", ...[5, 6, 7, 8, 9, 10, 11].map((sequence) => `purchase-${sequence}`)].toSorted(),
+    );
+    await rig.broker.purge(purchases, 11);
+    expect(idsOf(await walk(rig, { limit: 10 }))).toEqual(["refund-1"]);
+  });
+
   test("leave damaged events out", async () => {
     await using rig = await startBrokerRig();
     await send(rig, submission("purchase", "ann"));

@@ -12,14 +12,16 @@ import type { EventHub, EventReceipt, EventSubmission, StoredEvent } from "./con
 import { startLive } from "./live.ts";
 import { MinuteReader } from "./minutes.ts";
 import { readEventPage } from "./page.ts";
+import { RecentEvents } from "./recent.ts";
 
 /** Makes the Event Hub; it keeps nothing that belongs to a caller, so one serves all of them. */
 export const createEventHub = (): EventHub => {
   const minutes = new MinuteReader();
+  const recent = new RecentEvents();
   return {
     send: sendEvents,
     event: findEvent,
-    list: readEventPage,
+    list: (broker, query) => readEventPage(broker, query, recent),
     metrics: (broker, range) => minutes.read(broker, range),
     stream: startLive,
   };

@@ -3,13 +3,13 @@
  * Messages that are no events, damaged ones, and those that the filter leaves out, are passed over.
  * @module
  */
-import type { Broker, Page } from "../broker/contract.ts";
-import { readEvent } from "../codec/event.ts";
+import type { Broker } from "../broker/contract.ts";
 import { type EventType, eventSubject } from "../core/event.ts";
 import { pageBodyBytesMax } from "../core/limits.ts";
 import type { Sequence } from "../core/message.ts";
 import type { StartPosition } from "../core/start.ts";
 import type { StoredEvent } from "./contract.ts";
+import { type EventsRead, RecentEvents } from "./recent.ts";
 
 /** Events read ahead by one lane in one go, at most. */
 const windowMax = 1000;
@@ -19,6 +19,8 @@ const spanMax = 2 ** 40;
 /** What lanes of one page share. */
 export interface LaneOptions {
   readonly broker: Broker;
+  /** Left out where so much is looked at that nothing of it is worth remembering. */
+  readonly recent?: RecentEvents | undefined;
   /** How many messages a lane reads first; more with every further window. */
   readonly window: number;
   /** Only events of this user. */
@@ -42,12 +44,17 @@ export interface Lane {
   fill(): Promise<number>;
 }
 
-const readPage = (broker: Broker, type: EventType, from: StartPosition, limit: number): Promise<Page> =>
-  broker.read({ subject: eventSubject(type), from, limit, bodyBytesMax: pageBodyBytesMax, waitMs: 0 });
+const readPage = (
+  { broker, recent = new RecentEvents() }: LaneOptions,
+  type: EventType,
+  from: StartPosition,
+  limit: number,
+): Promise<EventsRead> =>
+  recent.read(broker, { subject: eventSubject(type), from, limit, bodyBytesMax: pageBodyBytesMax, waitMs: 0 });
 
 /** What of a page is asked for, in the order of the sequences. */
 const eventsOf = (
-  { messages }: Pick<Page, "messages">,
+  { messages }: EventsRead,
   { userId, sinceMs = 0 }: LaneOptions,
   before = Number.POSITIVE_INFINITY,
 ): StoredEvent[] => {
@@ -55,9 +62,9 @@ const eventsOf = (
   for (const message of messages) {
     if (message.sequence >= before) break;
     if (message.timestampMs < sinceMs) continue;
-    const event = readEvent(message);
-    if (event === undefined || (userId !== undefined && event.userId !== userId)) continue;
-    found.push({ event, headers: message.headers });
+    const { stored } = message;
+    if (stored === undefined || (userId !== undefined && stored.event.userId !== userId)) continue;
+    found.push(stored);
   }
   return found;
 };
@@ -98,7 +105,7 @@ export class OldestLane implements Lane {
   }
 
   async fill(): Promise<number> {
-    const page = await readPage(this.options.broker, this.type, this.#from, this.#window);
+    const page = await readPage(this.options, this.type, this.#from, this.#window);
     this.#window = Math.min(this.#window * 2, windowMax);
     this.#ahead.push(...eventsOf(page, this.options));
     this.#position = Math.max(page.nextSequence, 1);
@@ -191,7 +198,7 @@ export class NewestLane implements Lane {
     return lastSequence + 1;
   }
 
-  #read(from: Sequence): Promise<Page> {
-    return readPage(this.options.broker, this.type, { kind: "sequence", sequence: from }, this.#window);
+  #read(from: Sequence): Promise<EventsRead> {
+    return readPage(this.options, this.type, { kind: "sequence", sequence: from }, this.#window);
   }
 }

@@ -7,6 +7,7 @@ import { type EventType, eventTypes } from "../core/event.ts";
 import type { EventPage, EventQuery, StoredEvent } from "./contract.ts";
 import { type EventOrder, readCursor, writeCursor } from "./cursor.ts";
 import { type Lane, NewestLane, OldestLane } from "./lane.ts";
+import type { RecentEvents } from "./recent.ts";
 
 /** Messages that one request looks at beyond its limit, when a filter by user passes over most of them. */
 const lookedMax = 10_000;
@@ -20,12 +21,13 @@ export const typesOf = (eventType: EventType | undefined): readonly EventType[] 
   eventType === undefined ? eventTypes : [eventType];
 
 /** Reads one page. @throws StreamError `invalid_parameter`, and as `Broker.read` */
-export const readEventPage = async (broker: Broker, query: EventQuery): Promise<EventPage> => {
+export const readEventPage = async (broker: Broker, query: EventQuery, known?: RecentEvents): Promise<EventPage> => {
   const { limit, order = "newest", userId, sinceMs, cursor, eventType } = query;
   const types = typesOf(eventType);
   const positions = cursor === undefined ? undefined : readCursor(cursor, order, broker.epoch, types);
   const share = types.length === 1 ? limit : Math.ceil((limit / types.length) * windowShare);
-  const options = { broker, userId, sinceMs, window: Math.max(windowMin, Math.min(share, limit)) };
+  const recent = userId === undefined ? known : undefined;
+  const options = { broker, recent, userId, sinceMs, window: Math.max(windowMin, Math.min(share, limit)) };
   const lanes = types.map((type): Lane => {
     const position = positions?.get(type);
     return order === "newest" ? new NewestLane(type, options, position) : new OldestLane(type, options, position);

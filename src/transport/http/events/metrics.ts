@@ -24,13 +24,14 @@ export const showMetrics = async ({ query, broker, representation }: HttpCall, h
   const fromMs = toMs - minutes * minuteMs;
   const windows = await hub.metrics(broker, { fromMs, toMs, eventType });
   const types = eventTypes.filter((type) => eventType === undefined || type === eventType);
+  const byType = new Map(types.map((type) => [type, noTotals()]));
+  for (const window of windows) addTo(byType.get(window.eventType), window);
+  const all = noTotals();
+  for (const totals of byType.values()) addTo(all, totals);
   const head = {
     time_window: `${isoText(fromMs)}/${isoText(toMs)}`,
-    ...totalsView(windows),
-    by_type: types.map((type) => ({
-      event_type: type,
-      ...totalsView(windows.filter((window) => window.eventType === type)),
-    })),
+    ...totalsView(all),
+    by_type: [...byType].map(([type, totals]) => ({ event_type: type, ...totalsView(totals) })),
   };
   if (representation === "msgpack") {
     return structuredResponse({ ...head, windows: windows.map(windowView) }, representation);
@@ -43,7 +44,7 @@ export const showMetrics = async ({ query, broker, representation }: HttpCall, h
 const windowView = (window: MinuteMetrics): View => ({
   start: isoText(window.minuteMs),
   event_type: window.eventType,
-  ...totalsView([window]),
+  ...totalsView(window),
 });
 
 /** The text of a window; the hub answers the same object as long as nothing has changed. */
@@ -57,24 +58,28 @@ const windowText = (window: MinuteMetrics): string => {
   return text;
 };
 
-/** Sums over some minutes: exact as text, and as the nearest number for charts. */
-const totalsView = (windows: readonly MinuteMetrics[]): View => {
-  let count = 0;
-  let lateCount = 0;
-  let cents = 0n;
-  let lateCents = 0n;
-  for (const window of windows) {
-    count += window.count;
-    lateCount += window.lateCount;
-    cents += window.sumCents;
-    lateCents += window.lateSumCents;
-  }
-  return {
-    event_count: count,
-    total_amount: Number(amountText(cents)),
-    total_amount_exact: amountText(cents),
-    late_count: lateCount,
-    late_amount: Number(amountText(lateCents)),
-    late_amount_exact: amountText(lateCents),
-  };
+type Totals = Pick<MinuteMetrics, "count" | "sumCents" | "lateCount" | "lateSumCents">;
+
+const noTotals = (): Mutable<Totals> => ({ count: 0, sumCents: 0n, lateCount: 0, lateSumCents: 0n });
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** In one pass over thousands of minutes, of which few have late events. */
+const addTo = (totals: Mutable<Totals> | undefined, more: Totals): void => {
+  if (totals === undefined) return;
+  totals.count += more.count;
+  totals.sumCents += more.sumCents;
+  if (more.lateCount === 0) return;
+  totals.lateCount += more.lateCount;
+  totals.lateSumCents += more.lateSumCents;
 };
+
+/** Exact as text, and as the nearest number for charts. */
+const totalsView = ({ count, sumCents, lateCount, lateSumCents }: Totals): View => ({
+  event_count: count,
+  total_amount: Number(amountText(sumCents)),
+  total_amount_exact: amountText(sumCents),
+  late_count: lateCount,
+  late_amount: Number(amountText(lateSumCents)),
+  late_amount_exact: amountText(lateSumCents),
+});
