@@ -128,10 +128,22 @@ const storedScenario = (say: (text: string) => void): Scenario => {
     name: "stored",
     rows: [
       { id: "last", title: "the last 100 of a million events: p99", unit: "ms", target: { atMost: 5 } },
+      {
+        id: "last-graphql",
+        title: "GraphQL lastEvents(limit: 100), all fields of a million events: p99",
+        unit: "ms",
+        target: { atMost: 5 },
+      },
       { id: "last-type", title: "the same of one type: p99", unit: "ms", target: { atMost: 5 } },
       { id: "older", title: "100 events by a cursor from the middle: p99", unit: "ms" },
       { id: "user", title: `the last events of one of ${users} users, one page: p99`, unit: "ms" },
       { id: "day", title: "sums of a day, by minute and type: p99", unit: "ms", target: { atMost: 10 } },
+      {
+        id: "day-graphql",
+        title: "GraphQL aggregatedMetrics of a day: p99",
+        unit: "ms",
+        target: { atMost: 10 },
+      },
       { id: "counted", title: "the metrics actor is through, after the last event", unit: "s" },
     ],
     measure: (bench) =>
@@ -140,14 +152,19 @@ const storedScenario = (say: (text: string) => void): Scenario => {
         await fill(url, count, say);
         const countedMs = await counted(url, count, say);
         const last = await get(url, "/events?limit=100", bench);
+        const lastGraphql = await get(url, graphql(`{ lastEvents(limit: 100) { ${fields} } }`), bench);
         const lastType = await get(url, "/events?limit=100&event_type=return", bench);
         const middle = await cursorOf(url, Math.floor(count / 2));
         const older = await get(url, `/events?limit=100&cursor=${middle}`, bench);
         let user = 0;
         const byUser = await get(url, () => `/events?limit=100&user_id=user${user++ % users}`, bench);
         const day = await get(url, `/events/metrics?minutes=${minutesOfDay}`, bench);
+        const sums = `{ aggregatedMetrics(minutes: ${minutesOfDay}) { totalAmount eventCount timeWindow } }`;
+        const dayGraphql = await get(url, graphql(sums), bench);
         return {
           last: reading(last),
+          "last-graphql": reading(lastGraphql),
+          "day-graphql": reading(dayGraphql),
           "last-type": reading(lastType),
           older: reading(older),
           user: reading(byUser),
@@ -161,6 +178,10 @@ const storedScenario = (say: (text: string) => void): Scenario => {
     })),
   };
 };
+
+const fields = "id userId eventType amount timestamp";
+
+const graphql = (query: string): string => `/graphql?query=${encodeURIComponent(query)}`;
 
 /** A cursor so many events behind the newest, found page by page. */
 const cursorOf = async (url: string, behind: number): Promise<string> => {
