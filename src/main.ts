@@ -163,7 +163,7 @@ const serve = async (
     allowedOrigins,
     version: serverVersion,
     log,
-    metrics: () => metrics.text(),
+    metrics,
     meter: metrics.http,
     mounts: [...graphql.mounts, ...consoleMounts()],
   });

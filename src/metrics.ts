@@ -61,7 +61,9 @@ export interface MetricsSources {
 
 /** The metrics of one server. */
 export interface ServerMetrics {
-  /** Prometheus text format 0.0.4. */
+  /** Of the text. */
+  readonly contentType: string;
+  /** Prometheus text format. */
   text(): Promise<string>;
   actorFailed(): void;
   /** A pass of upkeep that did something. */
@@ -91,6 +93,7 @@ export const createMetrics = (sources: MetricsSources): ServerMetrics => {
   looks.push(showEvents(page, sources));
   const endProcess = showProcess(page, sources.version);
   return {
+    contentType: page.contentType,
     async text() {
       await Promise.all(looks.map((look) => look.refresh()));
       return page.text();

@@ -32,7 +32,7 @@ test.each([
   const look = showConsumers(page, store, true);
   await look.refresh();
   expect(store.calls).toBe(calls);
-  const text = page.text();
+  const text = await page.text();
   expect(text).toContain(`\nmts_consumers ${counted}\n`);
   expect(text).toContain(`\nmts_consumers_lag_messages ${(counted * Math.max(0, counted - 1)) / 2}\n`);
   expect(text).toContain(`\nmts_consumers_lag_messages_max ${lagMax}\n`);

@@ -26,7 +26,7 @@ import { policyRoutes } from "./policies.ts";
 import { problemResponse } from "./problem.ts";
 import { publishRoutes } from "./publish.ts";
 import { readRoutes } from "./read.ts";
-import type { HttpLog, HttpServices, OpenBroker, Route } from "./route.ts";
+import type { HttpLog, HttpServices, MetricsPage, OpenBroker, Route } from "./route.ts";
 import { mountRoutes } from "./router.ts";
 import { signedRoutes } from "./signed.ts";
 import { subjectRoutes } from "./subjects.ts";
@@ -49,8 +49,7 @@ export interface HttpAppOptions {
   /** Version of the server, as the OpenAPI document shows it. */
   readonly version: string;
   readonly log: HttpLog;
-  /** The metrics page in the text format of Prometheus. */
-  readonly metrics: () => string | Promise<string>;
+  readonly metrics: MetricsPage;
   readonly clock?: HttpClock;
   /** Counts requests. */
   readonly meter?: HttpMeter;

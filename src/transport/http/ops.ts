@@ -30,8 +30,8 @@ export const opsRoutes = ({ broker, metrics }: HttpServices): readonly Route[] =
     method: "GET",
     path: "/metrics",
     handle: async () =>
-      new Response(await metrics(), {
-        headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" },
+      new Response(await metrics.text(), {
+        headers: { "content-type": metrics.contentType, "cache-control": "no-store" },
       }),
     operation: metricsOperation,
   },

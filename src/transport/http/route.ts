@@ -21,14 +21,19 @@ export interface HttpLog {
 /** What of the stream answers everybody: the signature in a signed address is the permission. */
 export type OpenBroker = Pick<Broker, "readiness" | "bodyBytesMax" | "signedBody" | "receiveUpload">;
 
+/** The metrics in the text format of Prometheus. */
+export interface MetricsPage {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
 /** What the handlers share. */
 export interface HttpServices {
   /** The stream itself, past all permissions, for what needs none; handlers use the one of their call. */
   readonly broker: OpenBroker;
   readonly tails: TailSet;
   readonly budget: BodyBudget;
-  /** The metrics page in the text format of Prometheus. */
-  readonly metrics: () => string | Promise<string>;
+  readonly metrics: MetricsPage;
   /** Lets a connection be silent for as long as it takes; without it long polls die at the idle timeout. */
   readonly keepOpen: (request: Request) => void;
 }
