@@ -68,17 +68,19 @@ function M.cut(context, subject, through)
     return deleted
 end
 
---- Notes what goes with a row that was deleted; answers how many bytes of it the running sums have.
-local function row_removed(subject, row, releasing)
-    local length, sequence = page.length_of(row), row[field.sequence]
-    releasing.add(row)
-    expiring.forget(row)
+--- Deletes a row and what goes with it; answers nil when there was none, else the running sum through it, and how many
+-- bytes of it the running sums have.
+local function remove_row(subject, sequence, releasing)
+    local object_id, stored_length, expires_at, length, bytes_through = store.delete_message(subject.id, sequence)
+    if object_id == nil then return nil end
+    releasing.add(object_id, stored_length)
+    expiring.forget(subject.id, expires_at, sequence)
     if subject.late_bytes > subject.late_purged and box.space.mts_measured:get({ subject.id, sequence }) ~= nil then
         store.delete("mts_measured", { subject.id, sequence })
         subject.late_bytes = subject.late_bytes - length
-        return 0
+        return bytes_through, 0
     end
-    return length
+    return bytes_through, length
 end
 
 --- Settles what is gone for the consumers that lease.
@@ -111,16 +113,15 @@ end
 function M.remove(context, subject, sequences)
     local releasing, runs, removed = objects.releasing(), {}, 0
     for _, sequence in ipairs(sequences) do
-        -- Deleting it tells what it was.
-        local row = sequence >= subject.first and store.delete("mts_messages", { subject.id, sequence }) or nil
-        if row ~= nil then
+        local bytes_through, bytes
+        if sequence >= subject.first then bytes_through, bytes = remove_row(subject, sequence, releasing) end
+        if bytes_through ~= nil then
             local run = runs[#runs]
             if run == nil or run.last + 1 ~= sequence then
                 run = { first = sequence, bytes = 0 }
                 runs[#runs + 1] = run
             end
-            run.last, run.bytes_through = sequence, tonumber(row[field.bytes_through])
-            run.bytes = run.bytes + row_removed(subject, row, releasing)
+            run.last, run.bytes_through, run.bytes = sequence, bytes_through, run.bytes + bytes
             removed = removed + 1
         end
     end

@@ -9,11 +9,9 @@ function M.note(subject_id, expires_at, sequence)
     store.insert("mts_expiring", { subject_id, expires_at, sequence })
 end
 
---- Forgets a message row that is removed.
-function M.forget(row)
-    local expires_at = row[store.message.expires_at]
-    if expires_at == nil then return end
-    store.delete("mts_expiring", { row[store.message.subject_id], expires_at, row[store.message.sequence] })
+--- Forgets a message that is removed; one that lives for ever, too, whose time is nil.
+function M.forget(subject_id, expires_at, sequence)
+    if expires_at ~= nil then store.delete_expiring(subject_id, expires_at, sequence) end
 end
 
 --- Whether any message at all has a time to live.
@@ -44,7 +42,7 @@ end
 --- Forgets messages of `due` that are removed.
 function M.forget_due(subject, sequences, times, count)
     for place = 1, count do
-        store.delete("mts_expiring", { subject.id, times[sequences[place]], sequences[place] })
+        store.delete_expiring(subject.id, times[sequences[place]], sequences[place])
     end
 end
 

@@ -44,10 +44,10 @@ local function slice(context)
     local released, removed, last = objects.releasing(), 0, nil
     for _, row in ipairs(rows) do
         if row[1] ~= subject_id or row[2] > through then break end
-        released.add(row)
-        expiring.forget(row)
-        last = row[2]
-        store.delete("mts_messages", { subject_id, last })
+        last = tonumber(row[2])
+        local object_id, stored_length, expires_at = store.delete_message(subject_id, last)
+        released.add(object_id, stored_length)
+        expiring.forget(subject_id, expires_at, last)
         removed = removed + 1
     end
     released.finish(context.now_ms)

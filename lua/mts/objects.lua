@@ -11,7 +11,6 @@
 --   object's own row, as many objects have no other.
 
 local dead = require("mts.dead")
-local page = require("mts.page")
 local store = require("mts.store")
 
 local M = {}
@@ -191,16 +190,16 @@ function M.release(id, messages, bytes, dead_at)
     store.update("mts_objects", id, changes)
 end
 
---- Collects message rows that a transaction deletes: `add(row)` each, `finish(dead_at)` at the end.
+--- Collects what messages go from, that a transaction deletes or moves: `add(object id, bytes there)` each,
+-- `finish(dead_at)` at the end.
 function M.releasing()
     local messages, bytes = {}, {}
-    local M_release, no_object, id_field = M.release, store.no_object, store.message.object_id
+    local M_release, no_object = M.release, store.no_object
     return {
-        add = function(row)
-            local id = tonumber(row[id_field])
+        add = function(id, stored_length)
             if id == no_object then return end
             messages[id] = (messages[id] or 0) + 1
-            bytes[id] = (bytes[id] or 0) + page.stored_length_of(row)
+            bytes[id] = (bytes[id] or 0) + stored_length
         end,
         finish = function(dead_at)
             for id, count in pairs(messages) do M_release(id, count, bytes[id], dead_at) end

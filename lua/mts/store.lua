@@ -105,6 +105,32 @@ function M.replace_message(...)
     wire.replace(box.space.mts_messages.id)
 end
 
+--- Deletes a message; answers nil when there was none, else its object, the bytes that its body takes there, when it
+-- expires or nil, its length (0 while that is unknown) and the running sum through it.
+function M.delete_message(subject_id, sequence)
+    wire.reset()
+    wire.array(2)
+    wire.uint(subject_id)
+    wire.uint(sequence)
+    local row = wire.delete(box.space.mts_messages.id)
+    if row == nil then return nil end
+    M.changed = true
+    local of, field = wire.field_of, M.message
+    local length = of(row, field.length) or 0
+    return of(row, field.object_id), of(row, field.stored_length) or length, of(row, field.expires_at), length,
+        of(row, field.bytes_through)
+end
+
+--- Deletes when a message expires.
+function M.delete_expiring(subject_id, expires_at, sequence)
+    wire.reset()
+    wire.array(3)
+    wire.uint(subject_id)
+    wire.uint(expires_at)
+    wire.uint(sequence)
+    if wire.delete(box.space.mts_expiring.id) ~= nil then M.changed = true end
+end
+
 --- A map of headers as the flat array that `build_message` takes; nil when there are none.
 function M.flat_headers(map)
     if map == nil or next(map) == nil then return nil end

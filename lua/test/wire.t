@@ -17,7 +17,7 @@ local function built(build)
     return wire.built()
 end
 
-test:plan(9)
+test:plan(12)
 
 local numbers = { 0, 1, 127, 128, 255, 256, 65535, 65536, 2 ^ 32 - 1, 2 ^ 32, 1e14, 2 ^ 53 - 1 }
 local same = true
@@ -49,6 +49,20 @@ test:is_deeply({ tonumber(row[2]), tonumber(row[6]), wire.bytes(row[8]), row[9] 
     { 2 ^ 53 - 1, 2 ^ 52, ("d"):rep(32), { name = "value" } }, "a row comes back as it was")
 test:is(kit.refusal(store.insert_message, 1, 2 ^ 53 - 1, 1, 5, 0, 0, 0, ("d"):rep(32)), code.internal,
     "a row is not written over")
+
+test:is_deeply({ store.delete_message(1, 2 ^ 53 - 1) }, { 5, 2 ^ 40, nil, 2 ^ 40, 2 ^ 40 },
+    "what is deleted tells its object, bytes there, end of life, length and running sum")
+test:is(store.delete_message(1, 2 ^ 53 - 1), nil, "what is not there is not deleted")
+same = true
+for place, value in ipairs(numbers) do
+    box.space.mts_expiring:insert({ value, value, value })
+    store.delete_expiring(value, value, value)
+    store.insert_message(1, place, value, value, value, value, value, ("d"):rep(32), { "name", "value" }, value, value)
+    local told = { store.delete_message(1, place) }
+    for _, number_told in ipairs(told) do same = same and number_told == value end
+    same = same and #told == 5
+end
+test:ok(same and box.space.mts_expiring:len() == 0, "keys and fields of every width")
 
 local refused = { -1, 1.5, 2 ^ 53, "1", 0 / 0, 9007199254740992ULL, -1LL, {} }
 local all = number.uint(9007199254740991ULL, "n") == 2 ^ 53 - 1

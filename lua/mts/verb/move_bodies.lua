@@ -78,7 +78,7 @@ function M.run(context, request)
         objects.add(tally, move.target, tonumber(row[message.subject_id]), tonumber(row[message.sequence]), move.bytes,
             move.is_counted and 0 or move.bytes)
         move.is_counted = true
-        releasing.add(row)
+        releasing.add(tonumber(row[message.object_id]), page.stored_length_of(row))
     end
     local object_ids = objects.save(tally, function(subject_id) return subject_id end, now_ms)
     for _, each in ipairs(found) do write(each.row, each.move, object_ids[each.move.target]) end
