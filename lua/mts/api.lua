@@ -47,14 +47,15 @@ end
 --- Writes happen once however often they are sent: the outcome is recorded under client, slot and number in the same
 -- transaction. A slot takes its numbers in ascending order, so that an old call that comes late is recognized. A verb
 -- that renders its outcomes may give the answer with one, where it could not be rendered again. What a verb prepares
--- may take its time, and is done before the call takes its turn.
-local function write(name)
+-- may take its time, and is done before the call takes its turn. What is upkeep has time, see `writer.write_along`.
+local function write(name, has_time)
+    local send = has_time and writer.write_along or writer.write
     local run, render, prepare = verb(name).run, verb(name).render, verb(name).prepare
     return function(request)
         local client, slot = request[1], number.uint(request[2], "slot")
         local call, arguments = number.uint(request[3], "call"), request[4]
         local prepared = prepare and prepare(arguments)
-        return "\146\0" .. writer.write(function(context)
+        return "\146\0" .. send(function(context)
             local before = remembered(client, slot, call, render)
             if before ~= nil then return before end
             local outcome, answer = run(context, arguments, prepared)
@@ -74,6 +75,8 @@ local function repeatable(name)
         return msgpack.encode({ 0, writer.write(function(context) return run(context, request) end) })
     end
 end
+
+local has_time = true
 
 local function unpack_request(packed)
     local done, request = pcall(function() return (msgpack.decode(wire.bytes(packed))) end)
@@ -128,15 +131,15 @@ function M.functions()
         nack = write("nack"),
         commit_due = write("commit_due"),
         redrive = write("redrive"),
-        take_sparse = write("take_sparse"),
-        move_bodies = write("move_bodies"),
+        take_sparse = write("take_sparse", has_time),
+        move_bodies = write("move_bodies", has_time),
         put_policy = write("put_policy"),
         delete_policy = write("delete_policy"),
-        expire = write("expire"),
-        take_dead = write("take_dead"),
-        hold_dead = write("hold_dead"),
-        forget_dead = write("forget_dead"),
-        condemn = write("condemn"),
+        expire = write("expire", has_time),
+        take_dead = write("take_dead", has_time),
+        hold_dead = write("hold_dead", has_time),
+        forget_dead = write("forget_dead", has_time),
+        condemn = write("condemn", has_time),
         actor_claim = write("actor_claim"),
         actor_commit = write("actor_commit"),
         actor_release = write("actor_release"),

@@ -69,7 +69,7 @@ function M.start()
         while true do
             if not M.is_left() then work:wait() end
             if M.is_left() then
-                local done, reason = pcall(writer.write, slice)
+                local done, reason = pcall(writer.write_along, slice)
                 if done then
                     -- As long as that took nobody waits for it.
                     fiber.sleep(took_s)

@@ -18,8 +18,13 @@ local M = {}
 local queue_max = 10000
 --- Calls in one transaction.
 local group_max = 256
+--- How long a call with time waits for others to go along with, and how recently there must have been others for that
+-- to be worth it, in seconds.
+local patience_s = 0.02
 
 local queue, first, last = {}, 1, 0
+--- Calls with time that wait for others to go along with, and when the last of those others had their turn.
+local riders, others_at = {}, -math.huge
 local work = fiber.cond()
 local readable = fiber.cond()
 local busy = false
@@ -66,10 +71,13 @@ end
 local function take_group()
     local group = {}
     while first <= last and #group < group_max do
+        if not queue[first].has_time then others_at = fiber.clock() end
         group[#group + 1] = queue[first]
         queue[first] = nil
         first = first + 1
     end
+    for _, call in ipairs(riders) do group[#group + 1] = call end
+    riders = {}
     return group
 end
 
@@ -121,6 +129,23 @@ end
 
 local write_once
 
+local function enqueue(call)
+    last = last + 1
+    queue[last] = call
+    work:signal()
+end
+
+--- Takes a call that nobody has taken along out of the riders; answers whether it was there.
+local function get_off(call)
+    for place, rider in ipairs(riders) do
+        if rider == call then
+            table.remove(riders, place)
+            return true
+        end
+    end
+    return false
+end
+
 --- Writes what a call that is done left for later, each as often as it does not answer true. What goes wrong with it
 -- undoes nothing.
 local function finish(later)
@@ -132,13 +157,17 @@ local function finish(later)
     end
 end
 
-function write_once(run)
+function write_once(run, has_time)
     if last - first + 1 >= queue_max then errors.raise("overloaded", "too many calls wait to be written") end
     if box.info.ro then errors.raise("read_only", "this instance does not accept writes") end
-    local call = { run = run, wake = fiber.cond(), is_done = false }
-    last = last + 1
-    queue[last] = call
-    work:signal()
+    local call = { run = run, wake = fiber.cond(), is_done = false, has_time = has_time }
+    if has_time and fiber.clock() - others_at < patience_s then
+        riders[#riders + 1] = call
+        call.wake:wait(patience_s)
+        if get_off(call) then enqueue(call) end
+    else
+        enqueue(call)
+    end
     while not call.is_done do call.wake:wait() end
     if call.failure ~= nil then error(call.failure, 0) end
     finish(call.later)
@@ -162,6 +191,12 @@ end
 -- is written before the answer is given, as often as it does not answer true.
 function M.write(run)
     return M.prepared(function() return write_once(run) end)
+end
+
+--- Like `write`, for upkeep, which has time: while others write it goes along with one of their transactions, so that
+-- nobody waits for a write to the disk other than his own.
+function M.write_along(run)
+    return M.prepared(function() return write_once(run, true) end)
 end
 
 return M
