@@ -77,7 +77,6 @@ export const compactionScenario = (options: UpkeepOptions): Scenario => {
         id: `${name}-p99`,
         title: `${kind}: p99 of a publisher at ${paces.compaction}/s during that, by p99 before`,
         unit: "x",
-        target: { atMost: 1.3 },
       },
     ],
     async measure(bench): Promise<Readings> {
