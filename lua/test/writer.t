@@ -13,7 +13,7 @@ local errors = require("mts.errors")
 local feed = require("mts.feed")
 writer.start()
 
-test:plan(10)
+test:plan(13)
 
 local function put(id, through)
     return function(context)
@@ -92,5 +92,31 @@ test:is(writer.write(put(5, 7)), 7, "and takes more when it is empty")
 
 local _, reason = kit.refusal(writer.write, function() error("broken", 0) end)
 test:is(reason, "broken", "an error is passed on")
+
+-- What has time goes along with others, in their transaction and behind them. A machine that stands still for too long
+-- may have it go before, so that it is tried until it is seen.
+local transactions, answers = {}, {}
+local function note(name, ...)
+    local run = put(...)
+    return function(context)
+        transactions[#transactions + 1] = { name, context }
+        return run(context)
+    end
+end
+repeat
+    transactions, answers = {}, {}
+    writer.write(put(6, 1))
+    local along = fiber.new(function() answers.along = writer.write_along(note("along", 7, 2)) end)
+    along:set_joinable(true)
+    fiber.yield()
+    answers.other = writer.write(note("other", 6, 3))
+    along:join()
+until transactions[1][2] == transactions[2][2]
+test:is_deeply(answers, { along = 2, other = 3 }, "both are answered")
+test:is_deeply({ transactions[1][1], transactions[2][1] }, { "other", "along" }, "what has time goes last")
+
+-- Where no others come it goes by itself, one after the other.
+for through = 3, 12 do writer.write_along(put(7, through)) end
+test:is(box.space.mts_garbage:get(7)[2], 12, "and by itself when nobody comes")
 
 kit.finish(test)
