@@ -95,7 +95,7 @@ test:is(reason, "broken", "an error is passed on")
 
 -- What has time goes along with others, in their transaction and behind them. A machine that stands still for too long
 -- may have it go before, so that it is tried until it is seen.
-local transactions, answers = {}, {}
+local transactions, answers
 local function note(name, ...)
     local run = put(...)
     return function(context)

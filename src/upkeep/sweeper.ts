@@ -16,7 +16,7 @@ const backOffMsMax = 5 * 60_000;
  * long one step is, more than how soon the next one comes. Other nodes may publish unseen, so that there is some rest at
  * any time.
  */
-const restShares = { idle: 0.2, busy: 1 } as const;
+const restShares = { idle: 0.2, busy: 0.7 } as const;
 /** Publish transactions a second from which on a node counts as busy, and how long they are counted, in milliseconds. */
 const busyRate = 400;
 const countedMs = 250;
