@@ -157,6 +157,7 @@ const serve = async (
   held.defer(() => metrics.close());
   const http = createHttpApp({
     broker,
+    hub,
     budget,
     requestsPerAddressMax: config.connectionsPerAddressMax,
     authenticator,

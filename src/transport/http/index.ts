@@ -9,7 +9,7 @@ import { tokenInAddress } from "../../codec/bearer.ts";
 import { checkOrigin } from "../../codec/origin.ts";
 import type { ByteBudget } from "../../core/admission.ts";
 import { StreamError } from "../../core/errors.ts";
-import { createEventHub } from "../../hub/index.ts";
+import type { EventHub } from "../../hub/contract.ts";
 import { actorRoutes } from "./actors.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { consumerRoutes } from "./consumers.ts";
@@ -43,6 +43,8 @@ export type { HttpClock } from "./tails.ts";
 export interface HttpAppOptions {
   /** Asked whether it is ready, and for signed addresses; everything else goes through the callers' principals. */
   readonly broker: OpenBroker;
+  /** What answers `/events`; the one that the other transports have, as it keeps what it has read. */
+  readonly hub: EventHub;
   readonly authenticator: Authenticator;
   /** Browser origins let in beside the server's own; `*` alone lets all in. */
   readonly allowedOrigins: readonly string[];
@@ -114,7 +116,7 @@ export const createHttpApp = (options: HttpAppOptions): HttpApp => {
 
 const allRoutes = (
   services: HttpServices,
-  { version, authenticator, mounts = [] }: HttpAppOptions,
+  { hub, version, authenticator, mounts = [] }: HttpAppOptions,
 ): readonly Route[] => {
   let document: Promise<string> | undefined;
   const routes: readonly Route[] = [
@@ -126,7 +128,7 @@ const allRoutes = (
     ...consumerRoutes(services),
     ...policyRoutes(),
     ...actorRoutes(),
-    ...eventRoutes(services, createEventHub()),
+    ...eventRoutes(services, hub),
     ...signedRoutes(services),
     ...opsRoutes(services),
     ...mountedRoutes(mounts, services, authenticator),
