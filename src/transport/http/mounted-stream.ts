@@ -5,10 +5,7 @@
  */
 import { mediaTypes } from "./accept.ts";
 import type { HttpServices } from "./route.ts";
-import { keepAliveComment } from "./sse.ts";
-import type { OpenTail } from "./tails.ts";
-
-const utf8 = new TextEncoder();
+import { SseOutput } from "./sse-output.ts";
 
 /** The answer as it is, or held as a tail when it is a stream of events. */
 export const heldStream = (
@@ -20,38 +17,16 @@ export const heldStream = (
   if (!type.startsWith(mediaTypes.events[0]) || response.body === null) return response;
   keepOpen(request);
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-  let output: ReadableStreamDefaultController<Uint8Array> | undefined;
-  let ended = false;
-  const stop = (): void => {
-    if (ended) return;
-    ended = true;
-    tails.delete(tail);
-    void reader.cancel().catch(() => undefined);
-  };
-  const tail: OpenTail = {
-    keepAlive: () => {
-      if (!ended && (output?.desiredSize ?? 0) > 0) output?.enqueue(utf8.encode(keepAliveComment));
-    },
-    end: () => {
-      if (ended) return;
-      stop();
-      output?.close();
-    },
-  };
-  const body = new ReadableStream<Uint8Array>({
-    start: (controller) => {
-      output = controller;
-    },
-    pull: async (controller) => {
+  // One chunk ahead of the client, whatever its size: what is behind the answer has a bound of its own.
+  const output = new SseOutput(tails, { highWaterMark: 1 });
+  const source = {
+    resume: async (): Promise<void> => {
       const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
-      if (ended) return;
-      if (value !== undefined) controller.enqueue(value);
-      if (done) tail.end();
+      if (value !== undefined) output.send(value);
+      if (done) output.end();
     },
-    cancel: stop,
-  });
-  tails.add(tail, request);
-  if (request.signal.aborted) tail.end();
-  else request.signal.addEventListener("abort", () => tail.end(), { once: true });
-  return new Response(body, { status: response.status, headers: response.headers });
+    close: (): void => void reader.cancel().catch(() => undefined),
+  };
+  output.open(source, request);
+  return new Response(output.body, { status: response.status, headers: response.headers });
 };

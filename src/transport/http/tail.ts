@@ -1,21 +1,19 @@
 /**
- * A live tail: a subscription whose messages go out as server-sent events. What is unsent is bounded: pushes pause
- * while the client is slow and go on from storage.
+ * A live tail: a subscription whose messages go out as server-sent events. Pushes pause while the client is slow and go
+ * on from storage.
  * @module
  */
 
 import type { DamagedMessage, DeliverAs, Delivery, Subscription, SubscriptionSink } from "../../broker/contract.ts";
 import { errorView, messageView, type View } from "../../codec/view.ts";
 import type { StreamError } from "../../core/errors.ts";
-import { largeBodyBytesMin, pushPauseBytes } from "../../core/limits.ts";
+import { largeBodyBytesMin } from "../../core/limits.ts";
 import type { StartPosition } from "../../core/start.ts";
 import { parseFilter, type Subject } from "../../core/subject.ts";
-import { mediaTypes } from "./accept.ts";
 import type { HttpCall } from "./route.ts";
-import { formatEvent, keepAliveComment } from "./sse.ts";
-import type { OpenTail, TailSet } from "./tails.ts";
-
-const utf8 = new TextEncoder();
+import { formatEvent } from "./sse.ts";
+import { eventStreamHeaders as headers, SseOutput } from "./sse-output.ts";
+import type { TailSet } from "./tails.ts";
 
 /** What a tail shows. */
 export interface TailRequest {
@@ -26,14 +24,6 @@ export interface TailRequest {
   readonly headersOnly: boolean;
   readonly deliver?: DeliverAs | undefined;
 }
-
-const headers = {
-  "content-type": mediaTypes.events[0],
-  "cache-control": "no-store",
-  vary: "Accept",
-  // Proxies that gather responses would hold events back.
-  "x-accel-buffering": "no",
-};
 
 /** Opens a tail. Rejects with the broker's error, before anything was sent. */
 export const tailResponse = async (
@@ -48,64 +38,44 @@ export const tailResponse = async (
   const { from, deliver } = wanted;
   const subscription = await broker.subscribe({ filter, from, mode: "messages", credit: Infinity, deliver }, tail);
   tail.open(subscription, broker.epoch, request);
-  if (request.signal.aborted) tail.end();
-  else request.signal.addEventListener("abort", () => tail.end(), { once: true });
-  return new Response(tail.stream, { headers });
+  return new Response(tail.output.body, { headers });
 };
 
-class EventTail implements SubscriptionSink, OpenTail {
+class EventTail implements SubscriptionSink {
   readonly batchBytesMax = largeBodyBytesMin;
-  readonly stream: ReadableStream<Uint8Array>;
+  readonly output: SseOutput;
   readonly #request: TailRequest;
-  readonly #tails: TailSet;
-  /** Set while the stream is made. */
-  #output: ReadableStreamDefaultController<Uint8Array> | undefined;
-  #subscription: Subscription | undefined;
   #messages = 0;
-  #ended = false;
 
   constructor(request: TailRequest, tails: TailSet) {
     this.#request = request;
-    this.#tails = tails;
-    this.stream = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#output = controller;
-        },
-        pull: () => this.#subscription?.resume(),
-        cancel: () => this.#stop(),
-      },
-      { highWaterMark: pushPauseBytes, size: (chunk?: Uint8Array) => chunk?.byteLength ?? 0 },
-    );
+    this.output = new SseOutput(tails);
   }
 
   /** Sends the first event; messages come only after it. */
   open(subscription: Subscription, epoch: string, request: Request): void {
-    this.#subscription = subscription;
-    if (this.#ended) {
-      subscription.close();
-      return;
-    }
-    this.#tails.add(this, request);
+    this.output.open(subscription, request);
     const { lastSequence } = subscription;
     const position = lastSequence === undefined ? {} : { last_sequence: lastSequence };
-    this.#send(formatEvent({ event: "open", data: { epoch, subject: this.#request.subject, ...position } }));
+    this.output.send(formatEvent({ event: "open", data: { epoch, subject: this.#request.subject, ...position } }));
   }
 
   writable(): boolean {
-    return !this.#ended && (this.#output?.desiredSize ?? 0) > 0;
+    return this.output.writable();
   }
 
   messages(batch: readonly Delivery[]): void {
     const wanted = batch.slice(0, this.#request.messagesMax - this.#messages);
     this.#messages += wanted.length;
-    this.#send(wanted.map((message) => formatEvent({ id: message.sequence, data: this.#view(message) })).join(""));
-    if (this.#messages >= this.#request.messagesMax) this.end();
+    this.output.send(
+      wanted.map((message) => formatEvent({ id: message.sequence, data: this.#view(message) })).join(""),
+    );
+    if (this.#messages >= this.#request.messagesMax) this.output.end();
   }
 
   damaged({ sequence, error }: DamagedMessage): void {
     // With its id, so that a client that resumes goes on behind it.
-    this.#send(formatEvent({ event: "error", id: sequence, data: { ...errorView(error), sequence } }));
+    this.output.send(formatEvent({ event: "error", id: sequence, data: { ...errorView(error), sequence } }));
   }
 
   notify(): void {
@@ -113,28 +83,7 @@ class EventTail implements SubscriptionSink, OpenTail {
   }
 
   ended(error: StreamError): void {
-    this.#send(formatEvent({ event: "error", data: errorView(error) }));
-    this.end();
-  }
-
-  keepAlive(): void {
-    if (this.writable()) this.#send(keepAliveComment);
-  }
-
-  end(): void {
-    if (this.#ended) return;
-    this.#stop();
-    this.#output?.close();
-  }
-
-  #stop(): void {
-    this.#ended = true;
-    this.#tails.delete(this);
-    this.#subscription?.close();
-  }
-
-  #send(text: string): void {
-    if (!this.#ended && text !== "") this.#output?.enqueue(utf8.encode(text));
+    this.output.fail(error);
   }
 
   #view(message: Delivery): View {
