@@ -3,13 +3,13 @@
  * `scripts/event-generator --help` tells the options; the parts are in `generator/`.
  * @module
  */
+import { exitCodes, interruption, runCommand } from "./command/main.ts";
 import { openSender } from "./generator/open-sender.ts";
 import { type Options, parseOptions } from "./generator/options.ts";
 import { outcomeJson, outcomeText, problemsOf, showProgress } from "./generator/report.ts";
 import { generate, type Outcome } from "./generator/run.ts";
 import { MetricsCheck, type Verification } from "./generator/verify.ts";
 
-const exitCodes = { good: 0, bad: 1, usage: 2, interrupted: 130 } as const;
 const answerMsMax = 10_000;
 
 /** @throws Error when nobody answers */
@@ -45,34 +45,12 @@ const perform = async (options: Options, signal: AbortSignal): Promise<Done> => 
   }
 };
 
-const main = async (argv: readonly string[]): Promise<number> => {
-  const parsed = parseOptions(argv, process.env);
-  if (parsed.kind === "help") {
-    process.stdout.write(parsed.text);
-    return exitCodes.good;
-  }
-  if (parsed.kind === "wrong") {
-    for (const error of parsed.errors) process.stderr.write(`event-generator: ${error}\n`);
-    process.stderr.write("Run with --help for all options.\n");
-    return exitCodes.usage;
-  }
-  const { options } = parsed;
-  const interrupted = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      // The first asks for the result, the second means now.
-      if (interrupted.signal.aborted) process.exit(exitCodes.interrupted);
-      interrupted.abort();
-    });
-  }
-  try {
-    const { outcome, verification } = await perform(options, interrupted.signal);
-    process.stdout.write((options.json ? outcomeJson : outcomeText)(options, outcome, verification));
-    return problemsOf(outcome, verification).length === 0 ? exitCodes.good : exitCodes.bad;
-  } catch (error) {
-    process.stderr.write(`event-generator: ${error instanceof Error ? error.message : String(error)}\n`);
-    return exitCodes.bad;
-  }
+const run = async (options: Options): Promise<number> => {
+  const { outcome, verification } = await perform(options, interruption());
+  process.stdout.write((options.json ? outcomeJson : outcomeText)(options, outcome, verification));
+  return problemsOf(outcome, verification).length === 0 ? exitCodes.good : exitCodes.bad;
 };
 
-if (import.meta.main) process.exit(await main(Bun.argv.slice(2)));
+if (import.meta.main) {
+  process.exit(await runCommand("event-generator", parseOptions(Bun.argv.slice(2), process.env), run));
+}

@@ -2,8 +2,15 @@
  * The options of the demo: flags, or the environment of the same names, as a Makefile would give them.
  * @module
  */
-import { parseArgs } from "node:util";
 import { parseSize } from "../../src/core/duration.ts";
+import {
+  type Environment,
+  OptionReader,
+  type OptionSpecs,
+  optionLines,
+  type ParsedOptions,
+  parseCommandLine,
+} from "../command/options.ts";
 
 /** Where the documents go. */
 export type Place =
@@ -26,20 +33,6 @@ export interface Options {
   readonly json: boolean;
 }
 
-/** What the arguments say. */
-export type ParsedOptions =
-  | { readonly kind: "run"; readonly options: Options }
-  | { readonly kind: "help"; readonly text: string }
-  | { readonly kind: "wrong"; readonly errors: readonly string[] };
-
-interface OptionSpec {
-  /** What stands for the value in the help text; without it the option is a switch. */
-  readonly value?: string;
-  /** The environment variable of the same meaning. */
-  readonly env?: string;
-  readonly meaning: string;
-}
-
 const specs = {
   "msg-size": { value: "SIZE", env: "MSG_SIZE", meaning: "length of a document as JSON (default 1MB; 1kB to 64MB)" },
   count: { value: "N", env: "COUNT", meaning: "documents (default 20)" },
@@ -56,11 +49,9 @@ const specs = {
   seed: { value: "N", meaning: "what the documents are made from (default 1)" },
   json: { meaning: "print the result as one JSON object" },
   help: { meaning: "this text" },
-} as const satisfies Readonly<Record<string, OptionSpec>>;
+} as const satisfies OptionSpecs<string>;
 
 type Name = keyof typeof specs;
-const names = Object.keys(specs) as Name[];
-const specOf = (name: Name): OptionSpec => specs[name];
 
 const documentBytesMin = 1000;
 /** The largest body of a server is 64 MiB unless it is told otherwise. */
@@ -68,13 +59,7 @@ const documentBytesMax = 64_000_000;
 const countMax = 100_000;
 const branchesMax = 20;
 
-const help = (): string => {
-  const rows = names.map((name): [string, string] => {
-    const { value, env, meaning } = specOf(name);
-    return [`--${name}${value === undefined ? "" : ` ${value}`}`, `${meaning}${env === undefined ? "" : `; ${env}`}`];
-  });
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return `Usage: scripts/demo-branches [options]
+const help = (): string => `Usage: scripts/demo-branches [options]
 
 Head office sends large documents to its branches: it puts each one (JSON, gzip) straight into the store and publishes
 a pointer to it. Every branch is a process that fetches pointers under its own name, downloads the document, checks its
@@ -82,104 +67,53 @@ SHA-256, unpacks, parses and books it, and acknowledges. One branch is killed in
 again, one is slow. With --delete the server lets go of a document as soon as every branch has acknowledged it, and its
 sweep deletes the bytes; at the end the bucket and the books must be empty.
 
-${rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}\n`).join("")}
+${optionLines(specs)}
 Switches in the environment are 1 or 0, such as VERIFY=1. Flags win over the environment.
 
 Exit code: 0 all well; 1 something differs from what it must be; 2 wrong options; 130 interrupted.
 `;
-};
 
 /** Reads the arguments and the environment; all that is wrong is said at once. */
-export const parseOptions = (
-  argv: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-): ParsedOptions => {
-  let values: Readonly<Record<string, string | boolean | undefined>>;
-  try {
-    values = parseArgs({
-      args: [...argv],
-      options: Object.fromEntries(
-        names.map((name) => [name, { type: specOf(name).value === undefined ? "boolean" : "string" } as const]),
-      ),
-    }).values;
-  } catch (error) {
-    return { kind: "wrong", errors: [error instanceof Error ? error.message : String(error)] };
-  }
-  if (values["help"] === true) return { kind: "help", text: help() };
-  const reader = new Reader(values, env);
-  const options: Options = {
-    place: reader.place(),
-    documentBytes: reader.size("msg-size", documentBytesMin, documentBytesMax, 1_000_000),
-    count: reader.number("count", 1, countMax, 20),
-    branches: reader.number("branches", 1, branchesMax, 3),
-    verify: reader.flag("verify"),
-    remove: reader.flag("delete"),
-    seed: reader.number("seed", 0, 2 ** 31, 1),
-    json: reader.flag("json"),
-  };
-  const { errors } = reader;
-  return errors.length > 0 ? { kind: "wrong", errors } : { kind: "run", options };
-};
+export const parseOptions = (argv: readonly string[], env: Environment): ParsedOptions<Options> =>
+  parseCommandLine(argv, { specs, help }, (values) => {
+    const reader = new Reader(specs, values, env);
+    const options: Options = {
+      place: reader.place(),
+      documentBytes: reader.size("msg-size", documentBytesMin, documentBytesMax, 1_000_000),
+      count: reader.integer("count", 1, countMax, 20),
+      branches: reader.integer("branches", 1, branchesMax, 3),
+      verify: reader.on("verify"),
+      remove: reader.on("delete"),
+      seed: reader.integer("seed", 0, 2 ** 31, 1),
+      json: reader.on("json"),
+    };
+    return { options, errors: reader.errors };
+  });
 
-class Reader {
-  readonly errors: string[] = [];
-
-  constructor(
-    private readonly values: Readonly<Record<string, string | boolean | undefined>>,
-    private readonly env: Readonly<Record<string, string | undefined>>,
-  ) {}
-
-  flag(name: Name): boolean {
-    if (this.values[name] === true) return true;
-    const raw = this.#fromEnvironment(name);
-    if (raw === undefined || raw === "0") return false;
-    if (raw !== "1") this.errors.push(`${specOf(name).env ?? name} must be 1 or 0`);
-    return true;
-  }
-
-  number(name: Name, min: number, max: number, otherwise: number): number {
-    const raw = this.#text(name);
-    if (raw === undefined) return otherwise;
-    const value = /^\d{1,10}$/.test(raw) ? Number(raw) : Number.NaN;
-    if (value >= min && value <= max) return value;
-    this.errors.push(`--${name} must be a whole number from ${min} to ${max}`);
-    return otherwise;
-  }
-
+class Reader extends OptionReader<Name> {
   size(name: Name, min: number, max: number, otherwise: number): number {
-    const raw = this.#text(name);
+    const raw = this.text(name);
     if (raw === undefined) return otherwise;
     const value = parseSize(raw) ?? Number.NaN;
     if (value >= min && value <= max) return value;
-    this.errors.push(`--${name} must be a size from ${min} to ${max} bytes, such as 1MB`);
+    this.wrong(`--${name} must be a size from ${min} to ${max} bytes, such as 1MB`);
     return otherwise;
   }
 
   place(): Place {
-    const { url: rawUrl, "data-dir": rawDataDir, stores: given } = this.values;
-    const url = typeof rawUrl === "string" ? rawUrl.replace(/\/+$/, "") : undefined;
-    const dataDir = typeof rawDataDir === "string" ? rawDataDir : undefined;
-    const stores = this.#text("stores") ?? "embedded";
-    if (stores !== "embedded" && stores !== "remote") this.errors.push("--stores must be embedded or remote");
+    const url = this.text("url")?.replace(/\/+$/, "");
+    const dataDir = this.text("data-dir");
+    const stores = this.text("stores") ?? "embedded";
+    if (stores !== "embedded" && stores !== "remote") this.wrong("--stores must be embedded or remote");
     if (dataDir !== undefined && (stores === "remote" || url !== undefined)) {
-      this.errors.push("--data-dir is for embedded stores of the demo's own server");
+      this.wrong("--data-dir is for embedded stores of the demo's own server");
     }
     if (url !== undefined) {
-      if (given !== undefined) this.errors.push("--url has the stores of its server; leave --stores out");
-      if (!/^https?:\/\//.test(url) || !URL.canParse(url)) this.errors.push("--url must be like http://127.0.0.1:8000");
+      // The environment of the same name may be there for other runs.
+      if (this.values["stores"] !== undefined) this.wrong("--url has the stores of its server; leave --stores out");
+      if (!/^https?:\/\//.test(url) || !URL.canParse(url)) this.wrong("--url must be like http://127.0.0.1:8000");
       return { kind: "url", url };
     }
     return stores === "remote" ? { kind: "remote" } : { kind: "embedded", dataDir };
-  }
-
-  #text(name: Name): string | undefined {
-    const value = this.values[name];
-    return typeof value === "string" ? value : this.#fromEnvironment(name);
-  }
-
-  #fromEnvironment(name: Name): string | undefined {
-    const { env } = specOf(name);
-    const raw = env === undefined ? undefined : this.env[env];
-    return raw === "" ? undefined : raw;
   }
 }

@@ -2,9 +2,16 @@
  * The options of the event generator: what there is, how it is read, what fits together.
  * @module
  */
-import { parseArgs } from "node:util";
 import { parseAge } from "../../src/core/duration.ts";
 import { type EventType, eventTypes } from "../../src/core/event.ts";
+import {
+  type Environment,
+  OptionReader,
+  type OptionSpecs,
+  optionLines,
+  type ParsedOptions,
+  parseCommandLine,
+} from "../command/options.ts";
 
 /** How events are sent. */
 export const transports = ["rest", "grpc", "ws"] as const;
@@ -42,18 +49,6 @@ export interface Options {
   readonly json: boolean;
 }
 
-/** What the arguments say. */
-export type ParsedOptions =
-  | { readonly kind: "run"; readonly options: Options }
-  | { readonly kind: "help"; readonly text: string }
-  | { readonly kind: "wrong"; readonly errors: readonly string[] };
-
-interface OptionSpec {
-  /** What stands for the value in the help text; without it the option is a switch. */
-  readonly value?: string;
-  readonly meaning: string;
-}
-
 const specs = {
   url: { value: "URL", meaning: "the server (default http://127.0.0.1:8000)" },
   grpc: { value: "HOST:PORT", meaning: "its gRPC port (default: 50051 of the same host; grpcs://HOST:PORT under TLS)" },
@@ -73,7 +68,7 @@ const specs = {
   lateness: { value: "TIME", meaning: "with --verify: what the server calls late, MTS_EVENTS_LATENESS (default 1h)" },
   json: { meaning: "print the result as one JSON object" },
   help: { meaning: "this text" },
-} as const satisfies Readonly<Record<string, OptionSpec>>;
+} as const satisfies OptionSpecs<string>;
 
 type Name = keyof typeof specs;
 
@@ -94,55 +89,31 @@ const limits = {
   latenessMarginMs: 60_000,
 } as const;
 
-const help = (): string => {
-  const rows = Object.entries<OptionSpec>(specs).map(
-    ([name, { value, meaning }]) => [`--${name}${value === undefined ? "" : ` ${value}`}`, meaning] as const,
-  );
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return `Usage: scripts/event-generator [options]
+const help = (): string => `Usage: scripts/event-generator [options]
 
 Sends business events to a server: purchases, returns and refunds of many users, at an even rate. Latency counts from
 the moment at which an event was meant to leave, so that a server that stops for a while does not look better than it is.
 Users, types, amounts, late events and repetitions follow from the seed; times are those of the run, and so are keys,
 or else the server would take a second run for a repetition of the first.
 
-${rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}\n`).join("")}
+${optionLines(specs)}
 --verify waits until the metrics actor has counted everything, before and after. Nobody else may send events meanwhile.
 
 Exit code: 0 all well; 1 an event was refused or lost, the metrics differ, or the run broke off; 2 wrong options.
 Ctrl-C ends the run with the result of what was sent until then.
 `;
-};
 
 /** Reads the arguments; all that is wrong is said at once. */
-export const parseOptions = (
-  argv: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-): ParsedOptions => {
-  let values: Readonly<Record<string, string | boolean | undefined>>;
-  try {
-    values = parseArgs({
-      args: [...argv],
-      allowPositionals: false,
-      options: Object.fromEntries(
-        Object.entries<OptionSpec>(specs).map(([name, { value }]) => [
-          name,
-          { type: value === undefined ? ("boolean" as const) : ("string" as const) },
-        ]),
-      ),
-    }).values;
-  } catch (error) {
-    return { kind: "wrong", errors: [error instanceof Error ? error.message : String(error)] };
-  }
-  const reader = new Reader(values, env);
-  if (reader.on("help")) return { kind: "help", text: help() };
-  const options = readOptions(reader);
-  checkTogether(options, reader);
-  return reader.errors.length > 0 ? { kind: "wrong", errors: reader.errors } : { kind: "run", options };
-};
+export const parseOptions = (argv: readonly string[], env: Environment): ParsedOptions<Options> =>
+  parseCommandLine(argv, { specs, help }, (values) => {
+    const reader = new Reader(specs, values, env);
+    const options = readOptions(reader);
+    checkTogether(options, reader);
+    return { options, errors: reader.errors };
+  });
 
 const readOptions = (reader: Reader): Options => {
-  const url = reader.url();
+  const url = reader.serverUrl("url", "http://127.0.0.1:8000");
   return {
     url,
     grpc: reader.grpc(url),
@@ -184,55 +155,7 @@ const checkTogether = (options: Options, reader: Reader): void => {
   }
 };
 
-/** Reads values and collects what is wrong with them. */
-class Reader {
-  readonly errors: string[] = [];
-
-  constructor(
-    private readonly values: Readonly<Record<string, string | boolean | undefined>>,
-    private readonly env: Readonly<Record<string, string | undefined>>,
-  ) {}
-
-  text(name: Name): string | undefined {
-    const value = this.values[name];
-    return typeof value === "string" ? value : undefined;
-  }
-
-  on(name: Name): boolean {
-    return this.values[name] === true;
-  }
-
-  wrong(text: string): void {
-    this.errors.push(text);
-  }
-
-  integer<T>(name: Name, min: number, max: number, otherwise: T): number | T {
-    const text = this.text(name);
-    if (text === undefined) return otherwise;
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= min && value <= max) return value;
-    this.wrong(`--${name} must be a whole number from ${min} to ${max}`);
-    return otherwise;
-  }
-
-  durationMs(name: Name, otherwise: number): number {
-    const text = this.text(name);
-    if (text === undefined) return otherwise;
-    const ms = parseAge(text);
-    if (ms !== undefined) return ms;
-    this.wrong(`--${name} must be a time such as 500ms, 10s or 5m`);
-    return otherwise;
-  }
-
-  url(): string {
-    const text = this.text("url") ?? "http://127.0.0.1:8000";
-    if (!/^https?:\/\/[^/?#]+\/?$/.test(text) || !URL.canParse(text)) {
-      this.wrong("--url must be like http://HOST:PORT, without a path");
-      return "http://127.0.0.1:8000";
-    }
-    return text.replace(/\/$/, "");
-  }
-
+class Reader extends OptionReader<Name> {
   grpc(url: string): Options["grpc"] {
     const text = this.text("grpc") ?? `${new URL(url).hostname}:50051`;
     const match = /^(?:(grpcs?):\/\/)?((?:\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5})\/?$/.exec(text);

@@ -4,48 +4,37 @@
  */
 import { amountText } from "../../src/codec/event.ts";
 import { eventTypes } from "../../src/core/event.ts";
+import { showLine } from "../command/progress.ts";
 import { latencyText } from "../load-test/report.ts";
 import type { Options } from "./options.ts";
 import type { Outcome, Progress } from "./run.ts";
 import type { TypeTally } from "./tally.ts";
 import type { Verification } from "./verify.ts";
 
-const redrawMs = 250;
-const plainLineMs = 2000;
 /** Behind by more than this is said. */
 const behindMsMin = 100;
 
 const number = (value: number): string => value.toLocaleString("en-US");
 
-/** Shows the progress on standard error until it is stopped: one line redrawn on a terminal, else a line now and then. */
+/** Shows the progress on standard error until it is stopped. */
 export const showProgress = (progress: () => Progress): (() => void) => {
-  const { stderr } = process;
-  const isTerminal = stderr.isTTY;
   const startMs = performance.now();
   let lastMs = startMs;
   let lastStored = 0;
-  const timer = setInterval(
-    () => {
-      const nowMs = performance.now();
-      const { sent, stored, failed } = progress();
-      const line = [
-        `${((nowMs - startMs) / 1000).toFixed(1).padStart(6)} s`,
-        `sent ${number(sent)}`,
-        `stored ${number(stored)}`,
-        `${number(Math.round(((stored - lastStored) * 1000) / (nowMs - lastMs)))}/s`,
-        `failed ${number(failed)}`,
-      ].join("  ");
-      // A line that wraps cannot be erased.
-      stderr.write(isTerminal ? `\r\u001b[2K${line.slice(0, stderr.columns - 1)}` : `${line}\n`);
-      lastMs = nowMs;
-      lastStored = stored;
-    },
-    isTerminal ? redrawMs : plainLineMs,
-  );
-  return () => {
-    clearInterval(timer);
-    if (isTerminal) stderr.write("\r\u001b[2K");
-  };
+  return showLine(() => {
+    const nowMs = performance.now();
+    const { sent, stored, failed } = progress();
+    const perSecond = ((stored - lastStored) * 1000) / (nowMs - lastMs);
+    lastMs = nowMs;
+    lastStored = stored;
+    return [
+      `${((nowMs - startMs) / 1000).toFixed(1).padStart(6)} s`,
+      `sent ${number(sent)}`,
+      `stored ${number(stored)}`,
+      `${number(Math.round(perSecond))}/s`,
+      `failed ${number(failed)}`,
+    ].join("  ");
+  });
 };
 
 /** What is not as it must be; nothing when all is well. */

@@ -2,8 +2,14 @@
  * The options of a load test: what there is, how it is read, what fits together.
  * @module
  */
-import { parseArgs } from "node:util";
-import { parseAge, parseSize } from "../../src/core/duration.ts";
+import { parseSize } from "../../src/core/duration.ts";
+import {
+  OptionReader,
+  type OptionSpecs,
+  optionLines,
+  type ParsedOptions,
+  parseCommandLine,
+} from "../command/options.ts";
 import { headerBytes } from "./bodies.ts";
 import type { PublishProtocol } from "./plan.ts";
 
@@ -36,18 +42,6 @@ export interface Options {
   readonly processes: number;
   readonly seed: number;
   readonly json: boolean;
-}
-
-/** What the arguments say. */
-export type ParsedOptions =
-  | { readonly kind: "run"; readonly options: Options }
-  | { readonly kind: "help"; readonly text: string }
-  | { readonly kind: "wrong"; readonly errors: readonly string[] };
-
-interface OptionSpec {
-  /** What stands for the value in the help text; without it the option is a switch. */
-  readonly value?: string;
-  readonly meaning: string;
 }
 
 const specs = {
@@ -84,29 +78,20 @@ const specs = {
   seed: { value: "N", meaning: "for sizes and contents of bodies (default 1)" },
   json: { meaning: "print one JSON object on standard output instead of the summary" },
   help: { meaning: "this text" },
-} as const satisfies Record<string, OptionSpec>;
+} as const satisfies OptionSpecs<string>;
 
 type Name = keyof typeof specs;
 
 /** The help text. */
-export const helpText = (): string => {
-  const rows = Object.entries<OptionSpec>(specs).map(([name, { value, meaning }]) => {
-    const left = `  --${name}${value === undefined ? "" : ` ${value}`}`;
-    return `${left.padEnd(26)}${meaning}`;
-  });
-  return [
-    "Usage: bun scripts/load-test.ts [options]",
-    "",
-    "Publishes to a server, subscribes to what it publishes, checks every message, and prints throughput and latency.",
-    "Without --url a server is started on a temporary data folder and ended afterwards, so that no server in use is",
-    "filled by accident; it gets the environment (MTS_METADATA_URL, MTS_BODIES_URL …).",
-    "",
-    ...rows,
-    "",
-    "Exit code: 0 all well; 1 a message was lost, repeated, reordered or damaged, or the run broke off; 2 wrong options.",
-    "",
-  ].join("\n");
-};
+export const helpText = (): string => `Usage: bun scripts/load-test.ts [options]
+
+Publishes to a server, subscribes to what it publishes, checks every message, and prints throughput and latency.
+Without --url a server is started on a temporary data folder and ended afterwards, so that no server in use is
+filled by accident; it gets the environment (MTS_METADATA_URL, MTS_BODIES_URL …).
+
+${optionLines(specs)}
+Exit code: 0 all well; 1 a message was lost, repeated, reordered or damaged, or the run broke off; 2 wrong options.
+`;
 
 /** Largest values: what one machine can open, and what the server takes. */
 const limits = {
@@ -125,43 +110,7 @@ const limits = {
   checkCountersMax: 100_000_000,
 } as const;
 
-/** Reads values and collects what is wrong with them, so that all of it is said at once. */
-class Reader {
-  readonly errors: string[] = [];
-
-  constructor(private readonly values: Readonly<Record<string, string | boolean | undefined>>) {}
-
-  text(name: Name): string | undefined {
-    const value = this.values[name];
-    return typeof value === "string" ? value : undefined;
-  }
-
-  on(name: Name): boolean {
-    return this.values[name] === true;
-  }
-
-  wrong(text: string): void {
-    this.errors.push(text);
-  }
-
-  integer<T>(name: Name, min: number, max: number, otherwise: T): number | T {
-    const text = this.text(name);
-    if (text === undefined) return otherwise;
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-    if (value >= min && value <= max) return value;
-    this.wrong(`--${name} must be a whole number from ${min} to ${max}`);
-    return otherwise;
-  }
-
-  durationMs(name: Name, otherwise: number): number {
-    const text = this.text(name);
-    if (text === undefined) return otherwise;
-    const ms = parseAge(text);
-    if (ms !== undefined) return ms;
-    this.wrong(`--${name} must be a time such as 500ms, 10s or 5m`);
-    return otherwise;
-  }
-
+class Reader extends OptionReader<Name> {
   sizes(): readonly [min: number, max: number] {
     const text = this.text("size") ?? "1KB";
     const [low, high = low, ...rest] = text.split("-").map(parseSize);
@@ -202,36 +151,18 @@ class Reader {
     }
     if (dataDir !== undefined) this.wrong("--data-dir is for a server that is started, not for --url");
     if (profileDir !== undefined) this.wrong("--server-profile is for a server that is started, not for --url");
-    if (!/^https?:\/\/[^/?#]+\/?$/.test(url) || !URL.canParse(url)) {
-      this.wrong("--url must be http://HOST:PORT without a path");
-    }
-    return { kind: "url", url: url.replace(/\/$/, "") };
+    return { kind: "url", url: this.serverUrl("url", "") };
   }
 }
 
-/** Reads the arguments. */
-export const parseOptions = (argv: readonly string[]): ParsedOptions => {
-  let values: Readonly<Record<string, string | boolean | undefined>>;
-  try {
-    values = parseArgs({
-      args: [...argv],
-      allowPositionals: false,
-      options: Object.fromEntries(
-        Object.entries<OptionSpec>(specs).map(([name, { value }]) => [
-          name,
-          { type: value === undefined ? ("boolean" as const) : ("string" as const) },
-        ]),
-      ),
-    }).values;
-  } catch (error) {
-    return { kind: "wrong", errors: [error instanceof Error ? error.message : String(error)] };
-  }
-  const reader = new Reader(values);
-  if (reader.on("help")) return { kind: "help", text: helpText() };
-  const options = readOptions(reader);
-  checkTogether(options, reader);
-  return reader.errors.length > 0 ? { kind: "wrong", errors: reader.errors } : { kind: "run", options };
-};
+/** Reads the arguments; all that is wrong is said at once. */
+export const parseOptions = (argv: readonly string[]): ParsedOptions<Options> =>
+  parseCommandLine(argv, { specs, help: helpText }, (values) => {
+    const reader = new Reader(specs, values);
+    const options = readOptions(reader);
+    checkTogether(options, reader);
+    return { options, errors: reader.errors };
+  });
 
 const replayCountDefault = 100_000;
 

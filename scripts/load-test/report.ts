@@ -2,15 +2,13 @@
  * How a run is shown: a progress line while it lasts, a summary at its end.
  * @module
  */
+import { showLine } from "../command/progress.ts";
 import { nowUs } from "./clock.ts";
 import { anyViolation, type Violations, violationNames } from "./delivery-check.ts";
 import type { LatencySummary } from "./latency.ts";
 import type { Options } from "./options.ts";
 import type { Outcome, Throughput } from "./outcome.ts";
 import type { Progress } from "./run.ts";
-
-const redrawMs = 250;
-const plainLineMs = 2000;
 
 const number = (value: number): string => Math.round(value).toLocaleString("en-US");
 
@@ -22,28 +20,19 @@ export const isGood = (outcome: Outcome): boolean => {
   return interrupted || !nothing;
 };
 
-/** Shows the progress on standard error until it is stopped: one line redrawn on a terminal, else a line now and then. */
+/** Shows the progress on standard error until it is stopped. */
 export const showProgress = (progress: () => Progress): (() => void) => {
-  const { stderr } = process;
-  const terminal = stderr.isTTY;
   const startUs = nowUs();
   let lastUs = startUs;
   let last: Progress = { stage: "connecting", acked: 0, delivered: 0, errors: 0 };
-  const timer = setInterval(
-    () => {
-      const now = nowUs();
-      const current = progress();
-      const line = progressLine(current, last, (now - startUs) / 1e6, (now - lastUs) / 1e6);
-      stderr.write(terminal ? `\r\x1b[2K${line}` : `${line}\n`);
-      lastUs = now;
-      last = current;
-    },
-    terminal ? redrawMs : plainLineMs,
-  );
-  return () => {
-    clearInterval(timer);
-    if (terminal) stderr.write("\r\x1b[2K");
-  };
+  return showLine(() => {
+    const now = nowUs();
+    const current = progress();
+    const line = progressLine(current, last, (now - startUs) / 1e6, (now - lastUs) / 1e6);
+    lastUs = now;
+    last = current;
+    return line;
+  });
 };
 
 /** One line of progress. */
