@@ -7,24 +7,37 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { guard } from "../src/testing/guardian.ts";
 import { firstMatch, killAll, start } from "./benchmark/children.ts";
 import type { SubscribersReport } from "./benchmark/graphql/subscribers.ts";
-import { BenchServer } from "./benchmark/server.ts";
+import { say } from "./benchmark/progress-line.ts";
+import { withServer } from "./benchmark/server.ts";
+import { endOnInterrupt, exitCodes, runCommand } from "./command/main.ts";
+import {
+  OptionReader,
+  type OptionSpecs,
+  optionLines,
+  type ParsedOptions,
+  parseCommandLine,
+} from "./command/options.ts";
 
-const help = `Usage: bun scripts/benchmark-graphql.ts [options]
+const servers = ["ours", "bare", "graphql-ws"];
+
+const specs = {
+  subscribers: { value: "N", meaning: "sockets, each with the same subscription (default 1000)" },
+  rate: { value: "N", meaning: "events a second, published one by one (default 500)" },
+  seconds: { value: "N", meaning: "how long (default 10)" },
+  only: { value: "NAME,…", meaning: `${servers.join(", ")} (default all)` },
+  json: { meaning: "print one JSON object instead of the table" },
+  help: { meaning: "this text" },
+} as const satisfies OptionSpecs<string>;
+
+const help = (): string => `Usage: bun scripts/benchmark-graphql.ts [options]
 
 Measures GraphQL subscriptions (graphql-transport-ws) of the embedded server, fsync on, next to a bare Bun server that
 only sends prepared frames, and next to graphql-ws with graphql-js at a tenth of the rate. Prints a Markdown table.
 
-  --subscribers N  sockets, each with the same subscription (default 1000)
-  --rate N         events a second, published one by one (default 500)
-  --seconds N      how long (default 10)
-  --only NAME,…    ours, bare, graphql-ws (default all)
-  --json           print one JSON object instead of the table
-  --help           this text
-
+${optionLines(specs)}
 Exit code: 0 every subscriber of ours got every event once and in order; 1 not so; 2 wrong options.
 `;
 
@@ -51,10 +64,6 @@ const stallMs = 5000;
 const tickMs = 2;
 const subscribersFile = join(import.meta.dir, "benchmark", "graphql", "subscribers.ts");
 const types = ["purchase", "return", "refund"] as const;
-
-const say = (line: string): void => {
-  process.stderr.write(`${line}\n`);
-};
 
 /** Publishes at the rate; resolves with the number of events when all are acknowledged. */
 const publish = async (url: string, path: (type: string) => string, { rate, seconds }: Load): Promise<number> => {
@@ -122,8 +131,7 @@ const measure = async (name: string, url: string, path: (type: string) => string
 const ours = async (load: Load): Promise<Row> => {
   const folder = await mkdtemp(join(tmpdir(), "mts-benchmark-graphql-"));
   try {
-    await using server = await BenchServer.fresh(folder);
-    return await measure("MiniToolStream", server.url, () => "/events", load);
+    return await withServer(folder, ({ url }) => measure("MiniToolStream", url, () => "/events", load));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -157,41 +165,30 @@ const table = (rows: readonly Row[]): string => {
   ].join("\n");
 };
 
-const main = async (argv: readonly string[]): Promise<number> => {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      args: [...argv],
-      options: {
-        subscribers: { type: "string", default: "1000" },
-        rate: { type: "string", default: "500" },
-        seconds: { type: "string", default: "10" },
-        only: { type: "string", default: "ours,bare,graphql-ws" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }));
-  } catch (error) {
-    say(`benchmark-graphql: ${error instanceof Error ? error.message : String(error)}`);
-    return 2;
-  }
-  if (values.help) {
-    process.stdout.write(help);
-    return 0;
-  }
-  const load = { subscribers: Number(values.subscribers), rate: Number(values.rate), seconds: Number(values.seconds) };
-  const only = values.only.split(",");
-  const isWrong = Object.values(load).some((value) => !Number.isInteger(value) || value < 1);
-  if (isWrong || only.some((name) => !["ours", "bare", "graphql-ws"].includes(name))) {
-    say("benchmark-graphql: numbers are whole and positive; --only takes ours, bare, graphql-ws. Run with --help.");
-    return 2;
-  }
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      killAll();
-      process.exit(130);
-    });
-  }
+interface Options {
+  readonly load: Load;
+  readonly only: readonly string[];
+  readonly json: boolean;
+}
+
+/** More than any machine does. */
+const numberMax = 1_000_000;
+
+const parseOptions = (argv: readonly string[]): ParsedOptions<Options> =>
+  parseCommandLine(argv, { specs, help }, (values) => {
+    const reader = new OptionReader(specs, values);
+    const only = reader.text("only")?.split(",") ?? servers;
+    if (!only.every((name) => servers.includes(name))) reader.wrong(`--only takes ${servers.join(", ")}`);
+    const load = {
+      subscribers: reader.integer("subscribers", 1, numberMax, 1000),
+      rate: reader.integer("rate", 1, numberMax, 500),
+      seconds: reader.integer("seconds", 1, numberMax, 10),
+    };
+    return { options: { load, only, json: reader.on("json") }, errors: reader.errors };
+  });
+
+const run = async ({ load, only, json }: Options): Promise<number> => {
+  endOnInterrupt(killAll);
   const rows: Row[] = [];
   if (only.includes("ours")) rows.push(await ours(load));
   if (only.includes("bare")) rows.push(await peer("Bun alone, prepared frames", "bare", load));
@@ -199,8 +196,8 @@ const main = async (argv: readonly string[]): Promise<number> => {
     const slower = { ...load, rate: Math.max(1, Math.round(load.rate / 10)) };
     rows.push(await peer("graphql-ws and graphql-js", "graphql-ws", slower));
   }
-  process.stdout.write(values.json ? `${JSON.stringify(rows)}\n` : table(rows));
-  return rows.every(({ name, isRight }) => name !== "MiniToolStream" || isRight) ? 0 : 1;
+  process.stdout.write(json ? `${JSON.stringify(rows)}\n` : table(rows));
+  return rows.every(({ name, isRight }) => name !== "MiniToolStream" || isRight) ? exitCodes.good : exitCodes.bad;
 };
 
-if (import.meta.main) process.exit(await main(Bun.argv.slice(2)));
+if (import.meta.main) process.exit(await runCommand("benchmark-graphql", parseOptions(Bun.argv.slice(2)), run));

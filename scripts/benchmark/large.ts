@@ -9,7 +9,7 @@ import { diskPeer } from "./disk.ts";
 import { latencyMs, published, runLoad } from "./load.ts";
 import { resetPeak, residentOf } from "./memory.ts";
 import type { Bench, Reading, Scenario } from "./scenario.ts";
-import { BenchServer } from "./server.ts";
+import { BenchServer, withServer } from "./server.ts";
 import { downloadHttp, largeBody, largeBytes, uploadHttp, WsUploader } from "./upload.ts";
 
 const subject = "large";
@@ -84,9 +84,8 @@ const holdsBack = (
       target: { atMost: 20 },
     },
   ],
-  async measure(bench) {
-    const server = await BenchServer.fresh(bench.folder);
-    try {
+  measure: (bench) =>
+    withServer(bench.folder, async (server) => {
       const usual = await smallMessages(server.url, bench);
       const uploader = await uploaderOf(server.url);
       const finished = new AbortController();
@@ -106,11 +105,7 @@ const holdsBack = (
       await uploading;
       uploader.close();
       return { [id]: heldBack(usual, beside, uploads) };
-    } finally {
-      await server.stop();
-      await rm(server.dataDir, { recursive: true, force: true });
-    }
-  },
+    }),
   peer: diskPeer(id),
 });
 

@@ -2,6 +2,7 @@
  * The options of the benchmark.
  * @module
  */
+import type { ParsedOptions } from "../command/options.ts";
 import { type CommonOptions, parseArguments } from "./arguments.ts";
 
 /** Everything a run needs to know. */
@@ -10,15 +11,9 @@ export interface Options extends CommonOptions {
   readonly only: readonly string[];
 }
 
-/** What the arguments say. */
-export type ParsedOptions =
-  | { readonly kind: "run"; readonly options: Options }
-  | { readonly kind: "help"; readonly text: string }
-  | { readonly kind: "wrong"; readonly errors: readonly string[] };
-
 const roundsDefault = 3;
 
-/** The help text. @param names of all scenarios */
+/** The help text of `benchmark.ts`. @param names of all scenarios */
 export const helpText = (names: readonly string[]): string => `Usage: bun scripts/benchmark.ts [options]
 
 Measures the server with its embedded stores on this machine, fsync on, the load generator on the same cores, and
@@ -35,10 +30,14 @@ prints one Markdown table. Where Redis is installed (Debian: redis-server, redis
 Exit code: 0 everything was measured, whatever the figures are; 1 something could not be; 2 wrong options.
 `;
 
-/** Reads the arguments. @param names of all scenarios */
-export const parseOptions = (argv: readonly string[], names: readonly string[]): ParsedOptions => {
+/** Reads the arguments of a benchmark that takes names. @param names of all its scenarios */
+export const parseOptions = (
+  argv: readonly string[],
+  names: readonly string[],
+  help = helpText,
+): ParsedOptions<Options> => {
   const parsed = parseArguments(argv, ["only"], (quick) => (quick ? 1 : roundsDefault));
-  if (parsed.kind === "help") return { kind: "help", text: helpText(names) };
+  if (parsed.kind === "help") return { kind: "help", text: help(names) };
   if (parsed.kind === "wrong") return parsed;
   const asked = parsed.text.only?.split(",");
   const unknown = (asked ?? []).filter((name) => !names.includes(name));

@@ -2,7 +2,7 @@
  * The server that is measured, as a process on a data folder that outlives it, so that it can be started again.
  * @module
  */
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Child, firstMatch, root, start } from "./children.ts";
 
@@ -67,3 +67,14 @@ export class BenchServer {
     return Number(line[1]);
   }
 }
+
+/** Runs with a server on a new folder inside `folder`, and removes its data in the end. */
+export const withServer = async <T>(folder: string, use: (server: BenchServer) => Promise<T>): Promise<T> => {
+  const server = await BenchServer.fresh(folder);
+  try {
+    return await use(server);
+  } finally {
+    await server.stop();
+    await rm(server.dataDir, { recursive: true, force: true });
+  }
+};

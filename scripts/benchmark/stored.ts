@@ -3,28 +3,16 @@
  * start of a server that has them.
  * @module
  */
-import { rm } from "node:fs/promises";
 import { messageBytes, runLoad } from "./load.ts";
 import { residentOf, settle } from "./memory.ts";
-import type { Bench, Readings, Scenario } from "./scenario.ts";
-import { BenchServer } from "./server.ts";
+import type { Bench, Scenario } from "./scenario.ts";
+import { BenchServer, withServer } from "./server.ts";
 
 const settling = ({ quick }: Bench) =>
   quick ? { stillMs: 5000, limitMs: 30_000 } : { stillMs: 20_000, limitMs: 180_000 };
 
 const fill = (url: string, count: number, subjects: number): Promise<unknown> =>
   runLoad({ url, count, subjects, size: `${messageBytes}B`, warmup: "0s", subscribers: 0 });
-
-/** Runs with a server and removes its data in the end. */
-const withServer = async (bench: Bench, use: (server: BenchServer) => Promise<Readings>): Promise<Readings> => {
-  const server = await BenchServer.fresh(bench.folder);
-  try {
-    return await use(server);
-  } finally {
-    await server.stop();
-    await rm(server.dataDir, { recursive: true, force: true });
-  }
-};
 
 const million: Scenario = {
   name: "million",
@@ -39,7 +27,7 @@ const million: Scenario = {
     { id: "start-crashed", title: "the same after kill -9", unit: "ms", target: { atMost: 1000 } },
   ],
   async measure(bench) {
-    return withServer(bench, async (server) => {
+    return withServer(bench.folder, async (server) => {
       const emptyRss = residentOf(server.pid).total;
       await fill(server.url, bench.quick ? 100_000 : 1_000_000, 1);
       const fullRss = residentOf(server.pid);
@@ -83,7 +71,7 @@ const idleSubjects: Scenario = {
   ],
   async measure(bench) {
     const count = 100_000;
-    return withServer(bench, async (server) => {
+    return withServer(bench.folder, async (server) => {
       // As many messages over one subject first: what publishing itself leaves in memory is not the subjects'.
       await fill(server.url, count, 1);
       await actorsAway(server);

@@ -3,10 +3,9 @@
  * when a million are stored.
  * @module
  */
-import { rm } from "node:fs/promises";
 import { redisPeer, redisRangePeer } from "../redis.ts";
-import type { Bench, Reading, Readings, Scenario } from "../scenario.ts";
-import { BenchServer } from "../server.ts";
+import type { Bench, Reading, Scenario } from "../scenario.ts";
+import { withServer } from "../server.ts";
 import { measureRequests, type RequestFigures, requestText } from "./requests.ts";
 
 const connections = 64;
@@ -22,29 +21,18 @@ const eventText = (number: number, timestampMs: number): string =>
   `{"user_id":"user${(number * 7919) % users}","event_type":"${types[number % types.length] ?? "purchase"}",` +
   `"amount":${((number * 104_729) % 100_000) / 100},"timestamp":"${new Date(timestampMs).toISOString()}"}`;
 
-/** Runs with a server and removes its data in the end. */
-const withServer = async (bench: Bench, use: (server: BenchServer) => Promise<Readings>): Promise<Readings> => {
-  const server = await BenchServer.fresh(bench.folder);
-  try {
-    return await use(server);
-  } finally {
-    await server.stop();
-    await rm(server.dataDir, { recursive: true, force: true });
-  }
-};
-
 const spell = ({ quick }: Bench) => ({ warmUpMs: quick ? 1000 : 2000, measureMs: quick ? 3000 : 8000 });
 
 const details = ({ p50Ms, p99Ms, maxMs }: RequestFigures) => ({ p50_ms: p50Ms, p99_ms: p99Ms, max_ms: maxMs });
 
 /** POSTs of single events to one path. */
 const postRate = (bench: Bench, path: string): Promise<Reading> =>
-  withServer(bench, async ({ url }) => {
+  withServer(bench.folder, async ({ url }) => {
     let sent = 0;
     const request = (): string => requestText("POST", url, path, eventText(sent++, Date.now()));
     const figures = await measureRequests({ url, connections, request, ...spell(bench) });
-    return { rate: { value: figures.perSecond, details: details(figures) } };
-  }).then(({ rate }) => rate ?? { value: NaN });
+    return { value: figures.perSecond, details: details(figures) };
+  });
 
 const postTarget = { atLeast: 10_000 };
 
@@ -147,7 +135,7 @@ const storedScenario = (say: (text: string) => void): Scenario => {
       { id: "counted", title: "the metrics actor is through, after the last event", unit: "s" },
     ],
     measure: (bench) =>
-      withServer(bench, async ({ url }) => {
+      withServer(bench.folder, async ({ url }) => {
         const count = storedCount(bench);
         await fill(url, count, say);
         const countedMs = await counted(url, count, say);

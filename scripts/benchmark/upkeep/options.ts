@@ -2,6 +2,7 @@
  * The options of the benchmark of upkeep.
  * @module
  */
+import type { ParsedOptions } from "../../command/options.ts";
 import { type CommonOptions, parseArguments } from "../arguments.ts";
 import type { StoreKind } from "./rig.ts";
 
@@ -12,16 +13,9 @@ export interface Options extends CommonOptions {
   readonly only: string;
 }
 
-/** What the arguments say. */
-export type ParsedOptions =
-  | { readonly kind: "run"; readonly options: Options }
-  | { readonly kind: "help" }
-  | { readonly kind: "wrong"; readonly errors: readonly string[] };
-
 const kinds: readonly StoreKind[] = ["embedded", "remote"];
 
-/** The help text. @param names of all scenarios */
-export const helpText = (names: readonly string[]): string => `Usage: bun scripts/benchmark-upkeep.ts [options]
+const helpText = (names: readonly string[]): string => `Usage: bun scripts/benchmark-upkeep.ts [options]
 
 Measures on this machine what upkeep does and what it costs others: sweeps of a million expired messages, compaction of
 100,000 tiny objects, messages that go when all have acknowledged them, and an idle sweeper. The remote stores are a
@@ -40,9 +34,10 @@ Exit code: 0 everything was measured, whatever the figures are; 1 something coul
 `;
 
 /** Reads the arguments. @param names of all scenarios */
-export const parseOptions = (argv: readonly string[], names: readonly string[]): ParsedOptions => {
+export const parseOptions = (argv: readonly string[], names: readonly string[]): ParsedOptions<Options> => {
   const parsed = parseArguments(argv, ["stores", "only"], () => 1);
-  if (parsed.kind !== "parsed") return parsed;
+  if (parsed.kind === "help") return { kind: "help", text: helpText(names) };
+  if (parsed.kind === "wrong") return parsed;
   const { stores: asked, only = "" } = parsed.text;
   const stores = asked === undefined ? kinds : kinds.filter((kind) => kind === asked);
   const errors = [
