@@ -6,6 +6,7 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Authenticator, Principal } from "../../auth/contract.ts";
 import type { Broker } from "../../broker/contract.ts";
+import { upgradeRefusal } from "../../codec/upgrade-refusal.ts";
 import { AddressCounts, type ByteBudget } from "../../core/admission.ts";
 import { StreamError, toStreamError } from "../../core/errors.ts";
 import { frameBytesMax, outboxExtraBytesMax } from "../../core/limits.ts";
@@ -18,7 +19,7 @@ import type { Protocol } from "./protocol.ts";
 import { JsonProtocol } from "./protocol-json.ts";
 import { MsgpackProtocol } from "./protocol-msgpack.ts";
 import { socketOptions } from "./socket-options.ts";
-import { assertUpgraded, checkRequest, checkUpgrade, refusal, type Subprotocol, upgradeToken } from "./upgrade.ts";
+import { assertUpgraded, checkRequest, checkUpgrade, type Subprotocol, upgradeToken } from "./upgrade.ts";
 
 export type { WsLog, WsMetrics } from "./context.ts";
 export type { WsTimers } from "./heartbeat.ts";
@@ -151,7 +152,7 @@ class Transport implements WsTransport {
   }
 
   upgrade(request: Request, server: Server<SocketState>): Response | undefined | Promise<Response | undefined> {
-    const refuse = (error: unknown): Response => refusal(request, toStreamError(error));
+    const refuse = (error: unknown): Response => upgradeRefusal(request, toStreamError(error));
     try {
       const token = this.checkToken(request);
       if (!(token instanceof Promise)) return this.upgradeAs(token, request, server);

@@ -7,13 +7,14 @@ import type { Server, ServerWebSocket } from "bun";
 import type { GraphQLSchema } from "graphql";
 import type { Authenticator, Principal } from "../../../auth/contract.ts";
 import { bearerToken } from "../../../codec/bearer.ts";
+import { upgradeRefusal } from "../../../codec/upgrade-refusal.ts";
 import { AddressCounts, type ByteBudget } from "../../../core/admission.ts";
 import { StreamError, toStreamError } from "../../../core/errors.ts";
 import type { Documents } from "../documents.ts";
 import type { GraphqlLog } from "../errors.ts";
 import { Connection, type ConnectionContext, type GraphqlWsMetrics } from "./connection.ts";
 import { Groups } from "./groups.ts";
-import { assertUpgraded, checkRequest, checkUpgrade, refusal } from "./upgrade.ts";
+import { assertUpgraded, checkRequest, checkUpgrade } from "./upgrade.ts";
 import { type WatchedClock, Watchers } from "./watchers.ts";
 
 const heartbeatMsDefault = 30_000;
@@ -102,7 +103,7 @@ export class GraphqlSockets {
 
   /** Upgrades a request for the path; undefined when it did, else the answer to send. */
   upgrade(request: Request, server: Server<GraphqlSocketState>): Response | undefined | Promise<Response | undefined> {
-    const refuse = (error: unknown): Response => refusal(request, toStreamError(error));
+    const refuse = (error: unknown): Response => upgradeRefusal(request, toStreamError(error));
     try {
       const found = this.#callerOf(request);
       if (!(found instanceof Promise)) return this.#upgradeAs(found, request, server);

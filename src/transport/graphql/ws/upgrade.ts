@@ -1,10 +1,9 @@
 /**
- * What a request must be to become a WebSocket, and the problem document for one that is not.
+ * What a request must be to become a WebSocket.
  * @module
  */
-import { challengeOf, tokenInAddress } from "../../../codec/bearer.ts";
-import { checkOrigin, corsHeaders } from "../../../codec/origin.ts";
-import { problemBody, problemContentType } from "../../../codec/problem.ts";
+import { tokenInAddress } from "../../../codec/bearer.ts";
+import { checkOrigin } from "../../../codec/origin.ts";
 import { StreamError } from "../../../core/errors.ts";
 
 /** The subprotocol of graphql-ws. */
@@ -40,24 +39,3 @@ export const checkUpgrade = (request: Request): Readonly<Record<string, string>>
 export const assertUpgraded = (upgraded: boolean): void => {
   if (!upgraded) throw new StreamError("upgrade_required", "The upgrade is incomplete: WebSocket, version 13.");
 };
-
-const extraHeaders = (error: StreamError): Record<string, string> => {
-  if (error.code === "upgrade_required") {
-    return { upgrade: "websocket", connection: "upgrade", "sec-websocket-version": "13" };
-  }
-  const challenge = challengeOf(error);
-  if (challenge !== undefined) return { "www-authenticate": challenge };
-  return error.status === 503 || error.status === 429 ? { "retry-after": "1" } : {};
-};
-
-/** The answer to a request that does not become a WebSocket. */
-export const refusal = (request: Request, error: StreamError): Response =>
-  new Response(JSON.stringify(problemBody(error)), {
-    status: error.status,
-    headers: {
-      "content-type": problemContentType,
-      "cache-control": "no-store",
-      ...extraHeaders(error),
-      ...(error.code === "origin_not_allowed" ? {} : corsHeaders(request)),
-    },
-  });
