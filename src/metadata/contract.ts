@@ -312,20 +312,19 @@ export type ActorCommitOutcome =
   /** Some message could not be published (`subject_full`, `body_gone`, `wrong_last_sequence`). Nothing was changed. */
   | { readonly status: "refused"; readonly outcomes: readonly CommitOutcome[] };
 
+/** What became of a claim. */
+export type ActorClaim =
+  | { readonly status: "claimed"; readonly record: ActorRecord }
+  /** Somebody else has the lease, for so long. */
+  | { readonly status: "held"; readonly owner: string; readonly leaseLeftMs: number };
+
 /** Application actors: state, positions and what they publish, changed together. */
 export interface ActorStore {
   /**
    * Takes the lease of an actor, which is made when it is unknown. The owner who has it already gets it again, with a new
    * fence.
    */
-  claim(
-    name: ActorName,
-    owner: string,
-    leaseMs: number,
-  ): Promise<
-    | { readonly status: "claimed"; readonly record: ActorRecord }
-    | { readonly status: "held"; readonly owner: string; readonly leaseLeftMs: number }
-  >;
+  claim(name: ActorName, owner: string, leaseMs: number): Promise<ActorClaim>;
   /**
    * Applies one step. The owner may go on after its lease is over while nobody else has claimed the actor, and not after it
    * gave it back. What does nothing but renew the lease need not survive a power cut.

@@ -6,6 +6,7 @@
 import { assert, StreamError } from "../../core/errors.ts";
 import type { Subject } from "../../core/subject.ts";
 import type {
+  ActorClaim,
   ActorCommit,
   ActorCommitOutcome,
   ActorName,
@@ -49,14 +50,7 @@ const isRenewal = (request: ActorCommit): boolean =>
 export class SqliteActors implements ActorStore {
   constructor(private readonly store: ActorTransactions) {}
 
-  async claim(
-    name: ActorName,
-    owner: string,
-    leaseMs: number,
-  ): Promise<
-    | { readonly status: "claimed"; readonly record: ActorRecord }
-    | { readonly status: "held"; readonly owner: string; readonly leaseLeftMs: number }
-  > {
+  async claim(name: ActorName, owner: string, leaseMs: number): Promise<ActorClaim> {
     const { actors } = this.store.tables;
     return this.store.change("durable", [], (nowMs) => {
       const actor = actors.find(name) ?? actors.insert(name, nowMs);

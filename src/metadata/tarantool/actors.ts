@@ -6,6 +6,7 @@ import type { MsgpackWriter } from "../../codec/msgpack-writer.ts";
 import { StreamError } from "../../core/errors.ts";
 import type { Subject } from "../../core/subject.ts";
 import type {
+  ActorClaim,
   ActorCommit,
   ActorCommitOutcome,
   ActorName,
@@ -32,14 +33,7 @@ export class TarantoolActors implements ActorStore {
     this.#dedupeWindowMs = dedupeWindowMs;
   }
 
-  async claim(
-    name: ActorName,
-    owner: string,
-    leaseMs: number,
-  ): Promise<
-    | { readonly status: "claimed"; readonly record: ActorRecord }
-    | { readonly status: "held"; readonly owner: string; readonly leaseLeftMs: number }
-  > {
+  async claim(name: ActorName, owner: string, leaseMs: number): Promise<ActorClaim> {
     const [status, found, leftMs] = listOf(await this.#calls.writePlain("mts_actor_claim", [name, owner, leaseMs]));
     if (status === 0) return { status: "claimed", record: recordOf(found) };
     return { status: "held", owner: textOf(found), leaseLeftMs: intOf(leftMs) };
