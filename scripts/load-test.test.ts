@@ -34,7 +34,8 @@ describe("the server itself, started for the run", () => {
   test("publishes, pushes and keeps what it says", async () => {
     const argv = ["--count", "3000", "--warmup", "0s", "--publishers", "3", "--subscribers", "3", "--subjects", "2"];
     const { code, stdout, stderr } = await runScript(...argv, "--size", "24B-20KB", "--json");
-    expect(stderr).toBe("");
+    // A slow machine sees lines of progress, and nothing else.
+    expect(stderr).toMatch(/^( *[\d.]+ s  .*  errors 0\n)*$/);
     expect(JSON.parse(stdout)).toMatchObject({ ...good, publish: { messages: 3000 }, delivery: { messages: 9000 } });
     expect(code).toBe(0);
   });
