@@ -149,7 +149,8 @@ const serve = async (
     grpcConnections: () => running.grpc?.connections() ?? 0,
     grpcCalls: () => running.grpc?.calls() ?? 0,
     actors: () => broker.actorGauges(),
-    eventMinute: (fromMs) => hub.metrics(broker, { fromMs, toMs: fromMs + 60_000 }),
+    eventMinute: async (fromMs) =>
+      (await hub.metrics(broker, { fromMs, toMs: fromMs + 60_000 })).flatMap(({ minutes }) => minutes),
     clock,
     withSubjects: config.metricsLabels === "subjects",
     version: serverVersion,

@@ -4,7 +4,7 @@
  */
 import type { ActorStatus, ActorTableRow } from "../../src/broker/contract.ts";
 import { StreamError } from "../../src/core/errors.ts";
-import type { MetadataStore } from "../../src/metadata/contract.ts";
+import type { ActorStore, MetadataStore, RowChanges } from "../../src/metadata/contract.ts";
 import type { ActorDefinition } from "../define.ts";
 import { statusOf, unclaimed } from "./directory.ts";
 import type { ActorTools } from "./ownership.ts";
@@ -105,6 +105,13 @@ export class ActorHost {
     const { actors } = this.#options.metadata;
     if (!this.#runners.has(name) && (await actors.get(name)) === null) throw notFound(name);
     return actors.range(name, range);
+  }
+
+  /** @throws StreamError `actor_not_found` */
+  async rowChanges(...[name, since, limit]: Parameters<ActorStore["rowChanges"]>): Promise<RowChanges> {
+    const { actors } = this.#options.metadata;
+    if (!this.#runners.has(name) && (await actors.get(name)) === null) throw notFound(name);
+    return actors.rowChanges(name, since, limit);
   }
 
   /** What an actor is fed, where this node knows it. */

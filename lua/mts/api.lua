@@ -119,6 +119,7 @@ function M.functions()
         actor_positions = read("actor_positions"),
         actor_rows = read("actor_rows"),
         actor_range = read("actor_range"),
+        actor_changes = read("actor_changes"),
         changes = wait("changes"),
         commit = write("commit"),
         purge = write("purge"),

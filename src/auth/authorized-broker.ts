@@ -14,7 +14,7 @@
  * | `signedBody`, `receiveUpload`: the signature is the right | none |
  * | `subjects`: what may be used in any way | any |
  * | `purge`, policies of filters whose subjects are all granted | `admin` |
- * | `actor`, `actorRows`, where all that the actor is fed is granted; `actors` shows those | `fetch` |
+ * | `actor`, `actorRows`, `actorRowChanges`, where all that the actor is fed is granted; `actors` shows those | `fetch` |
  * | `rebuildActor`, as those | `admin` |
  * @module
  */
@@ -29,6 +29,7 @@ import type {
   FetchRequest,
   Page,
   ReadRequest,
+  RowChanges,
   StoredMessage,
   SubscribeRequest,
   Subscription,
@@ -328,6 +329,10 @@ export class AuthorizedBroker implements Broker {
 
   actorRows(...[name, range]: Parameters<Broker["actorRows"]>): Promise<readonly ActorTableRow[]> {
     return this.#aboutActor("actor_rows", name, "fetch", () => this.#inner.actorRows(name, range));
+  }
+
+  actorRowChanges(...[name, since, limit]: Parameters<Broker["actorRowChanges"]>): Promise<RowChanges> {
+    return this.#aboutActor("actor_rows", name, "fetch", () => this.#inner.actorRowChanges(name, since, limit));
   }
 
   rebuildActor(name: ConsumerName): Promise<ActorStatus> {

@@ -22,6 +22,9 @@ import type { BodyPointer, Upload, UploadClaim } from "../core/pointer.ts";
 import type { FilterPolicy, RetentionPolicy } from "../core/policy.ts";
 import type { StartPosition } from "../core/start.ts";
 import type { ConsumerName, Subject, SubjectFilter } from "../core/subject.ts";
+import type { RowChanges, RowsMark } from "../metadata/contract.ts";
+
+export type { RowChanges, RowsMark } from "../metadata/contract.ts";
 
 /** A message on its way out. `deliveries` is 1 unless it comes under a consumer's name and came before. */
 export interface Delivery extends Message {
@@ -320,6 +323,11 @@ export interface Broker {
     name: ConsumerName,
     range: { readonly from: string; readonly to?: string | undefined; readonly limit: number },
   ): Promise<readonly ActorTableRow[]>;
+  /**
+   * What has changed in its table since a mark, at most `limit` rows (to 10,000): as of the store, at the time of the call.
+   * @throws as `actor`
+   */
+  actorRowChanges(name: ConsumerName, since: RowsMark | undefined, limit: number): Promise<RowChanges>;
 
   /** Per dependency: ready, or why not. */
   readiness(): Promise<Readonly<Record<string, { readonly ready: boolean; readonly detail?: string }>>>;

@@ -239,6 +239,7 @@ class StreamBroker implements OwnedBroker {
   actor: Broker["actor"] = (name) => this.#actors.actor(name);
   rebuildActor: Broker["rebuildActor"] = (name) => this.#actors.rebuild(name);
   actorRows: Broker["actorRows"] = (name, range) => this.#actors.rows(name, range);
+  actorRowChanges: Broker["actorRowChanges"] = (name, since, limit) => this.#actors.rowChanges(name, since, limit);
 
   gauges(): BrokerGauges {
     return {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Broker } from "../broker/contract.ts";
+import type { MinuteTotals } from "../codec/event-metrics.ts";
 import type { StreamError } from "../core/errors.ts";
 import type { BusinessEvent, EventDraft, EventType } from "../core/event.ts";
 import type { Headers } from "../core/message.ts";
@@ -58,16 +59,18 @@ export interface EventPage {
 }
 
 /** Sums over one minute of event time, of one type. */
-export interface MinuteMetrics {
+export interface MinuteMetrics extends MinuteTotals {
   /** Start of the minute, Unix milliseconds, by the time at which events happened. */
   readonly minuteMs: number;
   readonly eventType: EventType;
-  readonly count: number;
-  /** Exact. */
-  readonly sumCents: bigint;
-  /** Events that came later than the set lateness: in `count` and `sumCents` they are not. */
-  readonly lateCount: number;
-  readonly lateSumCents: bigint;
+}
+
+/** Minutes of an hour, or of a part of one. The same object is answered again for as long as nothing of it has changed. */
+export interface MinuteBlock {
+  /** At least one; in the order of the minutes. */
+  readonly minutes: readonly MinuteMetrics[];
+  /** What they come to; types without minutes are left out. */
+  readonly totals: ReadonlyMap<EventType, MinuteTotals>;
 }
 
 /** Where live events go. Calls never throw and never wait. */
@@ -98,14 +101,14 @@ export interface EventHub {
   /** @throws StreamError `invalid_parameter` for a cursor that is none */
   list(broker: Broker, query: EventQuery): Promise<EventPage>;
   /**
-   * What the metrics actor has counted, minutes `fromMs` (inclusive) to `toMs` (exclusive), both multiples of a minute, in
-   * the order of the minutes; minutes without events are left out.
+   * What the metrics actor has counted by now, minutes `fromMs` (inclusive) to `toMs` (exclusive), both multiples of a
+   * minute, in the order of the minutes; minutes without events are left out.
    * @throws StreamError `actor_not_found` where this server runs no metrics actor
    */
   metrics(
     broker: Broker,
     range: { readonly fromMs: number; readonly toMs: number; readonly eventType?: EventType | undefined },
-  ): Promise<readonly MinuteMetrics[]>;
+  ): Promise<readonly MinuteBlock[]>;
   /** Live events from now on, or after a cursor of an `oldest` page. */
   stream(
     broker: Broker,

@@ -6,6 +6,7 @@
 import { describe, test } from "bun:test";
 import { ackAllCases } from "./cases/ack-all.ts";
 import { ackedCases } from "./cases/acked.ts";
+import { actorChangeCases } from "./cases/actor-changes.ts";
 import { actorStepCases } from "./cases/actor-steps.ts";
 import { actorCases } from "./cases/actors.ts";
 import { commitCases } from "./cases/commit.ts";
@@ -92,6 +93,7 @@ export const metadataCases = (
     describe("compaction", () => compactionCases(cases));
     describe("actors: leases and generations", () => actorCases(cases));
     describe("actors: steps", () => actorStepCases(cases));
+    describe("changed rows of actors", () => actorChangeCases(cases));
     describe("against a model", () => modelCases(cases));
   });
 };

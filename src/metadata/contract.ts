@@ -281,6 +281,21 @@ export interface ActorRow {
   readonly value: Uint8Array;
 }
 
+/** A moment in the life of an actor's rows, as only the store reads it. */
+export type RowsMark = string & { readonly brand: "RowsMark" };
+
+/** What became of an actor's rows after a mark. */
+export interface RowChanges {
+  /** Now: what is read later is not older. */
+  readonly mark: RowsMark;
+  /**
+   * Rows as they are now, in no order, each once; null for those that are not there. Every row that has changed is among
+   * them, and others may be. Undefined when that is not known (no mark, one of another life of the store, one too old, one
+   * from before a reset), or when they are too many.
+   */
+  readonly rows: readonly { readonly key: string; readonly value: Uint8Array | null }[] | undefined;
+}
+
 /** What one step of an actor changes, all of it or nothing. */
 export interface ActorCommit {
   readonly name: ActorName;
@@ -349,6 +364,11 @@ export interface ActorStore {
     name: ActorName,
     range: { readonly from: string; readonly to?: string | undefined; readonly limit: number },
   ): Promise<readonly ActorRow[]>;
+  /**
+   * How the rows have changed since a mark, all of one moment; at most `limit` of them (to 10,000). Rows that were read
+   * after a mark, with what has changed since laid over them, are the rows of one moment.
+   */
+  rowChanges(name: ActorName, since: RowsMark | undefined, limit: number): Promise<RowChanges>;
 }
 
 /** Metadata, sequences, consumers and leases. */

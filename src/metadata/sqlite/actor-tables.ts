@@ -7,6 +7,7 @@ import type { Sequence } from "../../core/message.ts";
 import type { Subject } from "../../core/subject.ts";
 import type { ActorName, ActorPosition, ActorRow } from "../contract.ts";
 import type { Connection } from "./connection.ts";
+import { RowLog } from "./row-log.ts";
 
 /** Rows of former generations that one commit removes at most. */
 const formerRowsMax = 500;
@@ -106,6 +107,7 @@ class PositionTable {
 
 /** Rows by generation; text is compared by its UTF-8 bytes. */
 class RowTable {
+  readonly log = new RowLog();
   readonly #find: Statement<ValueRow, [number, number, string]>;
   readonly #range: Statement<ActorRow, [number, number, string, number]>;
   readonly #rangeTo: Statement<ActorRow, [number, number, string, number, string]>;
@@ -139,12 +141,14 @@ class RowTable {
     return this.#rangeTo.all(id, generation, from, limit, to);
   }
 
-  put({ id, generation }: StoredActor, key: string, value: Uint8Array): void {
-    this.#put.run(id, generation, key, value);
+  put(actor: StoredActor, key: string, value: Uint8Array): void {
+    this.log.note(actor, key);
+    this.#put.run(actor.id, actor.generation, key, value);
   }
 
-  remove({ id, generation }: StoredActor, key: string): void {
-    this.#remove.run(id, generation, key);
+  remove(actor: StoredActor, key: string): void {
+    this.log.note(actor, key);
+    this.#remove.run(actor.id, actor.generation, key);
   }
 
   /** Removes some rows of former generations; mostly there are none, and that is one look. */

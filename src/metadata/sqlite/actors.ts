@@ -15,6 +15,8 @@ import type {
   ActorRow,
   ActorStore,
   CommitOutcome,
+  RowChanges,
+  RowsMark,
 } from "../contract.ts";
 import type { StoredActor } from "./actor-tables.ts";
 import { type CommitTables, commitEntries } from "./commit.ts";
@@ -135,6 +137,18 @@ export class SqliteActors implements ActorStore {
   ): Promise<readonly ActorRow[]> {
     const { rows } = this.store.tables.actors;
     return this.#look(name, [], (actor) => rows.range(actor, from, to, limit));
+  }
+
+  async rowChanges(name: ActorName, since: RowsMark | undefined, limit: number): Promise<RowChanges> {
+    const { actors } = this.store.tables;
+    const { rows } = actors;
+    return this.store.read(() => {
+      const actor = actors.find(name);
+      const mark = rows.log.mark(actor);
+      const keys = since === undefined ? undefined : rows.log.since(actor, since, limit);
+      if (keys === undefined || actor === null) return { mark, rows: keys && [] };
+      return { mark, rows: Array.from(keys, (key) => ({ key, value: rows.find(actor, key) })) };
+    });
   }
 
   /** Reads of one actor. @param unknown the answer when there is none */

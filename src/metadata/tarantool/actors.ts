@@ -16,6 +16,8 @@ import type {
   ActorStore,
   CommitEntry,
   CommitOutcome,
+  RowChanges,
+  RowsMark,
 } from "../contract.ts";
 import type { Calls } from "./calls.ts";
 import { commitOutcomes, intOf, limitOf, listOf, packWrite, textOf, writeCommit } from "./rows.ts";
@@ -88,6 +90,14 @@ export class TarantoolActors implements ActorStore {
   ): Promise<readonly ActorRow[]> {
     return listOf(await this.#calls.read("mts_actor_range", [name, from, to ?? null, limit])).map(rowOf);
   }
+
+  async rowChanges(name: ActorName, since: RowsMark | undefined, limit: number): Promise<RowChanges> {
+    const [mark, rows, gone] = listOf(await this.#calls.read("mts_actor_changes", [name, since ?? null, limit]));
+    return {
+      mark: textOf(mark) as RowsMark,
+      rows: rows === null ? undefined : [...listOf(rows).map(rowOf), ...listOf(gone).map(goneRow)],
+    };
+  }
 }
 
 /** What `mts_actor_commit` takes. */
@@ -140,6 +150,8 @@ const rowOf = (answer: unknown): ActorRow => {
   const [, , key, value] = listOf(answer);
   return { key: textOf(key), value: bytesOf(value) };
 };
+
+const goneRow = (key: unknown) => ({ key: textOf(key), value: null });
 
 const positionAt = (items: readonly unknown[], place: number): ActorPosition => ({
   subject: textOf(items[place]) as Subject,

@@ -3,8 +3,10 @@
  * @module
  */
 import { amountText, isoText } from "../../codec/event.ts";
+import { emptyMinute, type MinuteTotals } from "../../codec/event-metrics.ts";
 import { type BusinessEvent, type EventType, eventSubject, eventTypes } from "../../core/event.ts";
-import type { MinuteMetrics } from "../../hub/contract.ts";
+import { addedTotals, totalsOf } from "../../hub/blocks.ts";
+import type { MinuteBlock, MinuteMetrics } from "../../hub/contract.ts";
 
 const minuteMs = 60_000;
 
@@ -59,25 +61,24 @@ export const minutesUpTo = (nowMs: number, minutes: number): { readonly fromMs: 
 
 /** What minutes add up to. */
 export const metricsNode = (
-  minutes: readonly MinuteMetrics[],
+  blocks: readonly MinuteBlock[],
   { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
-) => ({
-  ...sumsOf(minutes),
-  timeWindow: interval(fromMs, toMs),
-  windows: () => minutes.map(windowNode),
-  byType: () =>
-    eventTypes.flatMap((eventType) => {
-      const own = minutes.filter((minute) => minute.eventType === eventType);
-      return own.length === 0 ? [] : [{ eventType, ...sumsOf(own) }];
-    }),
-});
-
-const sumsOf = (minutes: readonly MinuteMetrics[]) => {
-  let eventCount = 0;
-  let cents = 0n;
-  for (const { count, sumCents } of minutes) {
-    eventCount += count;
-    cents += sumCents;
-  }
-  return { eventCount, totalAmount: amountOf(cents), totalAmountExact: amountText(cents) };
+) => {
+  const byType = totalsOf(blocks);
+  return {
+    ...sumsOf([...byType.values()].reduce(addedTotals, emptyMinute)),
+    timeWindow: interval(fromMs, toMs),
+    windows: () => blocks.flatMap(({ minutes }) => minutes.map(windowNode)),
+    byType: () =>
+      eventTypes.flatMap((eventType) => {
+        const own = byType.get(eventType);
+        return own === undefined ? [] : [{ eventType, ...sumsOf(own) }];
+      }),
+  };
 };
+
+const sumsOf = ({ count: eventCount, sumCents }: MinuteTotals) => ({
+  eventCount,
+  totalAmount: amountOf(sumCents),
+  totalAmountExact: amountText(sumCents),
+});

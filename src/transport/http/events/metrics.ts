@@ -3,10 +3,11 @@
  * @module
  */
 import { amountText, isoText } from "../../../codec/event.ts";
-import { minuteMs, minuteOf } from "../../../codec/event-metrics.ts";
+import { emptyMinute, type MinuteTotals, minuteMs, minuteOf } from "../../../codec/event-metrics.ts";
 import type { View } from "../../../codec/view.ts";
 import { eventTypes } from "../../../core/event.ts";
-import type { EventHub, MinuteMetrics } from "../../../hub/contract.ts";
+import { addedTotals, totalsOf } from "../../../hub/blocks.ts";
+import type { EventHub, MinuteBlock, MinuteMetrics } from "../../../hub/contract.ts";
 import { mediaTypes } from "../accept.ts";
 import { structuredResponse } from "../answer.ts";
 import { queryInteger } from "../query.ts";
@@ -22,22 +23,20 @@ export const showMetrics = async ({ query, broker, representation }: HttpCall, h
   const eventType = eventTypeOf(query);
   const toMs = minuteOf(Date.now()) + minuteMs;
   const fromMs = toMs - minutes * minuteMs;
-  const windows = await hub.metrics(broker, { fromMs, toMs, eventType });
+  const blocks = await hub.metrics(broker, { fromMs, toMs, eventType });
+  const byType = totalsOf(blocks);
   const types = eventTypes.filter((type) => eventType === undefined || type === eventType);
-  const byType = new Map(types.map((type) => [type, noTotals()]));
-  for (const window of windows) addTo(byType.get(window.eventType), window);
-  const all = noTotals();
-  for (const totals of byType.values()) addTo(all, totals);
   const head = {
     time_window: `${isoText(fromMs)}/${isoText(toMs)}`,
-    ...totalsView(all),
-    by_type: [...byType].map(([type, totals]) => ({ event_type: type, ...totalsView(totals) })),
+    ...totalsView([...byType.values()].reduce(addedTotals, emptyMinute)),
+    by_type: types.map((type) => ({ event_type: type, ...totalsView(byType.get(type) ?? emptyMinute) })),
   };
   if (representation === "msgpack") {
-    return structuredResponse({ ...head, windows: windows.map(windowView) }, representation);
+    const windows = blocks.flatMap((block) => block.minutes.map(windowView));
+    return structuredResponse({ ...head, windows }, representation);
   }
   // Thousands of windows, most of which are what they were a moment ago: their text is kept.
-  const text = `${JSON.stringify(head).slice(0, -1)},"windows":[${windows.map(windowText).join(",")}]}`;
+  const text = `${JSON.stringify(head).slice(0, -1)},"windows":[${blocks.map(windowsText).join(",")}]}`;
   return new Response(text, { headers: { "content-type": mediaTypes.json[0], "cache-control": "no-store" } });
 };
 
@@ -47,35 +46,24 @@ const windowView = (window: MinuteMetrics): View => ({
   ...totalsView(window),
 });
 
-/** The text of a window; the hub answers the same object as long as nothing has changed. */
-const windowTexts = new WeakMap<MinuteMetrics, string>();
+/** The text of a window or of those of a block; the hub answers the same object as long as nothing has changed. */
+const texts = new WeakMap<MinuteMetrics | MinuteBlock, string>();
 
-const windowText = (window: MinuteMetrics): string => {
-  const known = windowTexts.get(window);
+const kept = <T extends MinuteMetrics | MinuteBlock>(of: T, make: (of: T) => string): string => {
+  const known = texts.get(of);
   if (known !== undefined) return known;
-  const text = JSON.stringify(windowView(window));
-  windowTexts.set(window, text);
+  const text = make(of);
+  texts.set(of, text);
   return text;
 };
 
-type Totals = Pick<MinuteMetrics, "count" | "sumCents" | "lateCount" | "lateSumCents">;
-
-const noTotals = (): Mutable<Totals> => ({ count: 0, sumCents: 0n, lateCount: 0, lateSumCents: 0n });
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-/** In one pass over thousands of minutes, of which few have late events. */
-const addTo = (totals: Mutable<Totals> | undefined, more: Totals): void => {
-  if (totals === undefined) return;
-  totals.count += more.count;
-  totals.sumCents += more.sumCents;
-  if (more.lateCount === 0) return;
-  totals.lateCount += more.lateCount;
-  totals.lateSumCents += more.lateSumCents;
-};
+const windowsText = (block: MinuteBlock): string =>
+  kept(block, ({ minutes }) =>
+    minutes.map((window) => kept(window, (each) => JSON.stringify(windowView(each)))).join(","),
+  );
 
 /** Exact as text, and as the nearest number for charts. */
-const totalsView = ({ count, sumCents, lateCount, lateSumCents }: Totals): View => ({
+const totalsView = ({ count, sumCents, lateCount, lateSumCents }: MinuteTotals): View => ({
   event_count: count,
   total_amount: Number(amountText(sumCents)),
   total_amount_exact: amountText(sumCents),
