@@ -6,6 +6,7 @@
 --   and what was published for messages through it, was.
 -- * States are beside their actors, as they may be large and a lease is renewed often.
 
+local row_log = require("mts.row_log")
 local store = require("mts.store")
 local wire = require("mts.wire")
 
@@ -140,6 +141,7 @@ end
 
 --- Sets a row; a value of nil removes it.
 function M.put_row(actor, key, value)
+    row_log.note(actor, key)
     if value == nil then
         store.delete("mts_actor_rows", { actor.id, actor.generation, key })
         return

@@ -1,6 +1,7 @@
---- Which rows of actors were written, in memory: a bounded ring, filled by whatever writes them on this instance or by
--- replication. What was undone stays in it, so that it may name more than was changed in the end, and never less. It
--- begins when it is first asked, and with another process another life begins.
+--- Which rows of actors were written, in memory: a bounded ring, filled where this instance writes them. What was undone
+-- stays in it, so that it may name more than was changed in the end, and never less. With another process another life
+-- begins, and with whatever came by replication: that is in no ring. No trigger fills it, as rows are written past the
+-- interpreter, where none may run.
 
 local uuid = require("uuid")
 
@@ -12,30 +13,31 @@ M.capacity = 16384
 local life = uuid.str()
 local actor_ids, generations, keys = {}, {}, {}
 local newest = 0
-local is_watched = false
 
-local function note(before, after)
-    local row = after or before
-    if row == nil then return end
+--- A row of an actor is about to be written or removed.
+function M.note(actor, key)
     newest = newest + 1
     local place = newest % M.capacity
-    actor_ids[place], generations[place], keys[place] = row[1], row[2], row[3]
+    actor_ids[place], generations[place], keys[place] = actor.id, actor.generation, key
 end
 
-local function watch()
-    if is_watched then return end
-    box.space.mts_actor_rows:on_replace(note)
-    is_watched = true
+--- How much came from other instances.
+local function replicated()
+    local own, sum = box.info.id, 0
+    for instance, lsn in pairs(box.info.vclock) do
+        if instance ~= own and instance ~= 0 then sum = sum + tonumber(lsn) end
+    end
+    return sum
 end
 
 --- What the marks of an actor (nil: it is not known) begin with.
 local function prefix_of(actor)
-    return ("%s:%d:%d:"):format(life, actor == nil and 0 or actor.id, actor == nil and 0 or actor.generation)
+    local id, generation = actor == nil and 0 or actor.id, actor == nil and 0 or actor.generation
+    return ("%s:%d:%d:%d:"):format(life, replicated(), id, generation)
 end
 
 --- Now, as text.
 function M.mark(actor)
-    watch()
     return prefix_of(actor) .. newest
 end
 
@@ -57,6 +59,11 @@ function M.since(actor, mark, limit)
         end
     end
     return found
+end
+
+--- Begins another life. For tests.
+function M.restart()
+    life = uuid.str()
 end
 
 return M

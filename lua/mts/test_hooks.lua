@@ -3,6 +3,7 @@
 
 local clock = require("mts.clock")
 local feed = require("mts.feed")
+local row_log = require("mts.row_log")
 local schema = require("mts.schema")
 local writer = require("mts.writer")
 
@@ -35,6 +36,7 @@ local function reset()
         schema.renew_epoch()
     end)
     feed.restart()
+    row_log.restart()
     clock.freeze(start_ms)
 end
 

@@ -55,21 +55,22 @@ const publishSome = async (url: string, random: SeededRandom, books: Books): Pro
   const events = Array.from({ length: random.integer(1, 40) }, () => {
     const back = random.integer(0, 1) === 0 ? 1 : spanMinutes - 30;
     const cents = random.integer(1, 100_000);
-    return {
+    const event = {
       user_id: "u",
       event_type: types[random.integer(0, 2)] ?? "purchase",
       amount: (cents / 100).toFixed(2),
       timestamp: new Date(Date.now() - random.integer(0, back) * minuteMs).toISOString(),
-      cents,
     };
+    return { event, cents };
   });
   const response = await fetch(`${url}/events`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(events.map(({ cents: _, ...event }) => event)),
+    body: JSON.stringify(events.map(({ event }) => event)),
   });
   if (!response.ok) throw new Error(`HTTP ${response.status}: ${await response.text()}`);
-  for (const { timestamp, event_type, cents } of events) {
+  for (const { event, cents } of events) {
+    const { timestamp, event_type } = event;
     const key = `${timestamp.slice(0, 16)}:00.000Z ${event_type}`;
     const booked = books.get(key) ?? { count: 0, cents: 0 };
     books.set(key, { count: booked.count + 1, cents: booked.cents + cents });
