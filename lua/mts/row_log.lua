@@ -1,7 +1,7 @@
---- Which rows of actors were written, in memory: a bounded ring, filled where this instance writes them. What was undone
--- stays in it, so that it may name more than was changed in the end, and never less. With another process another life
--- begins, and with whatever came by replication: that is in no ring. No trigger fills it, as rows are written past the
--- interpreter, where none may run.
+--- Which rows of actors were written, in memory: a bounded ring, filled where this instance writes them. What was
+-- undone stays in it, so that it may name more than was changed in the end, and never less. With another process another
+-- life begins, and with whatever came by replication: that is in no ring. No trigger fills it: rows are written by calls
+-- into C, and a compiled one must not come back into Lua.
 
 local uuid = require("uuid")
 
@@ -52,7 +52,8 @@ function M.since(actor, mark, limit)
     for version = after + 1, newest do
         local place = version % M.capacity
         local key = keys[place]
-        if actor ~= nil and not seen[key] and actor_ids[place] == actor.id and generations[place] == actor.generation then
+        local is_own = actor ~= nil and actor_ids[place] == actor.id and generations[place] == actor.generation
+        if is_own and not seen[key] then
             seen[key] = true
             found[#found + 1] = key
             if #found > limit then return nil end

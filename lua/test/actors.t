@@ -18,7 +18,7 @@ writer.start()
 local now_ms = 1700000000000
 clock.freeze(now_ms)
 
-test:plan(21)
+test:plan(23)
 
 local null = box.NULL
 local window_ms = 120000
@@ -118,5 +118,19 @@ end
 test:is_deeply(left, { 602, 102, 1, 1 }, "500 of them with each step")
 test:is_deeply(#read("actor_range", "counter", "", null, 10000), 1, "and none is shown")
 test:is((write("actor_release", "counter", 5)), true, "the lease is given back")
+
+-- Rows in numbers at which the compiler has compiled how they are written.
+write("actor_claim", "counter", "a", 6000)
+local mark = read("actor_changes", "counter", null, 0)[1]
+for revision = 8, 11 do
+    local many = {}
+    for place = 1, 4000 do many[2 * place - 1], many[2 * place] = ("n%d"):format(place), "value" end
+    step(6, revision, { rows = many })
+end
+local changes = read("actor_changes", "counter", mark, 10000)
+test:is_deeply({ #changes[2], #changes[3] }, { 4000, 0 }, "each row that was written is told once")
+step(6, 12, { rows = { "n1", null, "n2", "other" } })
+changes = read("actor_changes", "counter", changes[1], 10000)
+test:is_deeply({ #changes[2], changes[2][1][4], changes[3] }, { 1, "other", { "n1" } }, "and those that are gone")
 
 kit.finish(test)

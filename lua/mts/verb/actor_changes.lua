@@ -1,5 +1,5 @@
---- How the rows of an actor have changed since a mark. Takes `{name, mark or null, limit}`, answers `{mark of now, rows or
--- null, keys of those that are not there}`: null when it is not known, or they are more than `limit`.
+--- How the rows of an actor have changed since a mark. Takes `{name, mark or null, limit}`, answers `{mark of now, rows
+-- or null, keys of those that are not there}`: null when it is not known, or they are more than `limit`.
 
 local actors = require("mts.actors")
 local number = require("mts.number")
