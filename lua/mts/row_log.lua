@@ -1,7 +1,7 @@
 --- Which rows of actors were written, in memory: a bounded ring, filled where this instance writes them. What was
--- undone stays in it, so that it may name more than was changed in the end, and never less. With another process another
--- life begins, and with whatever came by replication: that is in no ring. No trigger fills it: rows are written by calls
--- into C, and a compiled one must not come back into Lua.
+-- undone stays in it, so that it may name more than was changed in the end, and never less. With another process
+-- another life begins, and with whatever came by replication: that is in no ring. No trigger fills it: rows are
+-- written by calls into C, and a compiled one must not come back into Lua.
 
 local uuid = require("uuid")
 
