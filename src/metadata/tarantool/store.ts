@@ -80,13 +80,16 @@ export interface Hello {
 /** The protocol of the functions that this driver speaks. */
 const protocol = 1;
 /** The oldest schema whose functions are all that this driver needs. */
-const schemaMin = 8;
+const schemaMin = 9;
 
 /** Asks who is there. @throws StreamError `unavailable` */
 export const greet = async (calls: Calls): Promise<Hello> => {
   const [version, epoch, schema, warnings, isWritable] = listOf(await calls.read("mts_hello", []));
   if (version !== protocol || intOf(schema) < schemaMin)
-    throw unavailable("Tarantool runs functions of another version.");
+    throw unavailable(
+      `Tarantool runs functions of another version (schema ${intOf(schema)}, needed is ${schemaMin} or later): ` +
+        "restart it with the lua folder of this release.",
+    );
   return { epoch: textOf(epoch), warnings: listOf(warnings).map(textOf), isWritable: isWritable === true };
 };
 
