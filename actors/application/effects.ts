@@ -7,7 +7,7 @@ import { assert } from "../../src/core/errors.ts";
 import { largeBodyBytesMin } from "../../src/core/limits.ts";
 import type { BodyRef } from "../../src/core/message.ts";
 import type { CommitEntry } from "../../src/metadata/contract.ts";
-import type { Effect } from "./step.ts";
+import type { Effect } from "./publish.ts";
 
 const hashOf = (body: Uint8Array): Uint8Array => Bun.SHA256.hash(body, new Uint8Array(32)) as Uint8Array;
 

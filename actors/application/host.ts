@@ -7,8 +7,8 @@ import { StreamError } from "../../src/core/errors.ts";
 import type { ActorStore, MetadataStore, RowChanges } from "../../src/metadata/contract.ts";
 import type { ActorDefinition } from "../define.ts";
 import { statusOf, unclaimed } from "./directory.ts";
-import type { ActorTools } from "./ownership.ts";
 import { type ActorGauge, ActorRunner } from "./runner.ts";
+import type { ActorTools } from "./tools.ts";
 
 export type { ActorGauge } from "./runner.ts";
 

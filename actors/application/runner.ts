@@ -5,7 +5,9 @@
  */
 import type { ActorDefinition } from "../define.ts";
 import { Bell } from "./bell.ts";
-import { type ActorTools, Ownership, pauseAfter } from "./ownership.ts";
+import { pauseAfter } from "./faults.ts";
+import { Ownership } from "./ownership.ts";
+import type { ActorTools } from "./tools.ts";
 
 /** A lease that is over is claimed this much later, in milliseconds: the store's clock is read at another moment. */
 const claimMarginMs = 50;

@@ -2,22 +2,14 @@
  * One step of an actor: some messages, and all that they change, gathered until it is committed whole or dropped whole.
  * @module
  */
-
 import type { Delivery } from "../../src/broker/contract.ts";
-import { parseHeaders, parseMessageId } from "../../src/codec/draft.ts";
-import { deadLetterHeaders, type Headers, type Sequence } from "../../src/core/message.ts";
-import { parseSubject, type Subject, serverSubjectPrefix } from "../../src/core/subject.ts";
+import type { Sequence } from "../../src/core/message.ts";
+import type { Subject } from "../../src/core/subject.ts";
 import type { ActorStore } from "../../src/metadata/contract.ts";
 import type { ActorContext, ActorDefinition, ActorLog, ActorMessage, ActorPublish } from "../define.ts";
+import { deadLetterOf } from "./dead-letter.ts";
+import { checkedEffect, type Effect } from "./publish.ts";
 import { changedRowsMax, type KnownRows, StepTable } from "./table.ts";
-
-/** A message to publish, checked. */
-export interface Effect {
-  readonly subject: Subject;
-  readonly headers: Headers;
-  readonly body: Uint8Array;
-  readonly messageId: string | undefined;
-}
 
 /** Messages that one step may publish, and where it ends when it has that many. */
 const effectsMax = 10_000;
@@ -124,23 +116,8 @@ export class Step {
   }
 
   /** Puts a message among the dead letters. */
-  giveUp({ subject, sequence, timestampMs, headers, body }: Delivery, attempts: number, error: string): void {
-    const { name, deadLetter } = this.tools.definition;
-    this.effects.push({
-      subject: deadLetter,
-      headers: {
-        ...headers,
-        [deadLetterHeaders.reason]: "max_deliver",
-        [deadLetterHeaders.consumer]: name,
-        [deadLetterHeaders.subject]: subject,
-        [deadLetterHeaders.sequence]: String(sequence),
-        [deadLetterHeaders.timestamp]: String(timestampMs),
-        [deadLetterHeaders.deliveries]: String(attempts),
-        [deadLetterHeaders.error]: error,
-      },
-      body,
-      messageId: undefined,
-    });
+  giveUp(delivery: Delivery, attempts: number, error: string): void {
+    this.effects.push(deadLetterOf(this.tools.definition, delivery, attempts, error));
   }
 
   /** Lets go of it; what handlers of it still do comes to nothing. */
@@ -196,7 +173,7 @@ export class Step {
   }
 
   #publish(message: ActorPublish): void {
-    const effect = checked(message, this.tools.bodyBytesMax);
+    const effect = checkedEffect(message, this.tools.bodyBytesMax);
     if (this.#hadEffects) return;
     if (this.effects.length >= effectsMax) throw new RangeError(`One message publishes at most ${effectsMax} others.`);
     this.effects.push(effect);
@@ -216,7 +193,6 @@ export class Step {
   }
 }
 
-const noHeaders: Headers = Object.freeze({});
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A message as an actor sees it. */
@@ -229,26 +205,3 @@ const toMessage = ({ subject, sequence, timestampMs, headers, body }: Delivery):
   text: () => utf8.decode(body),
   json: (): unknown => JSON.parse(utf8.decode(body)),
 });
-
-/** @throws StreamError or RangeError that says what is wrong with it */
-const checked = ({ subject: name, data, headers, messageId }: ActorPublish, bodyBytesMax: number): Effect => {
-  const subject = parseSubject(name);
-  if (subject.startsWith(serverSubjectPrefix)) throw new RangeError(`${subject} belongs to the server.`);
-  const body = bytesOf(data);
-  if (body.length > bodyBytesMax) throw new RangeError(`The body is larger than ${bodyBytesMax} bytes.`);
-  const given = headers === undefined ? noHeaders : parseHeaders({ ...headers });
-  const isJson = typeof data === "object" && !(data instanceof Uint8Array);
-  const isTyped = !isJson || Object.keys(given).some((key) => key.toLowerCase() === "content-type");
-  return {
-    subject,
-    headers: isTyped ? given : { ...given, "content-type": "application/json" },
-    body,
-    messageId: messageId === undefined ? undefined : parseMessageId(messageId),
-  };
-};
-
-const bytesOf = (data: ActorPublish["data"]): Uint8Array => {
-  // A copy: the actor may go on to use its own.
-  if (data instanceof Uint8Array) return Uint8Array.from(data);
-  return Buffer.from(typeof data === "string" ? data : JSON.stringify(data), "utf8");
-};
