@@ -26,13 +26,14 @@ const help = `Usage: bun scripts/histories.ts [options]
 
 Plays histories by chance and compares what is stored and served with what was promised: never a message without its
 bytes, never other bytes, nothing there that must be gone, no bytes that nothing points at for longer than the grace
-and a sweep, and a doctor who is content. A failure prints the seed that plays it again.
+and a sweep, an application actor that has counted each message once, and a doctor who is content. A failure prints the seed that plays it again.
 
   --seed N        the first seed; the runs count on from it (default: by chance, and printed)
   --runs N        how many (default 1000; with --processes 20)
   --steps N       steps of each (default 100)
   --stores PAIR   embedded (default: SQLite and files) or remote (Tarantool and MinIO)
   --processes     real servers that are killed by kill -9, in place of a clock that is moved and deaths between calls
+  --no-actors     without an application actor
   --no-crashes    nobody dies
   --verbose       print every step
   --help          this text
@@ -47,6 +48,7 @@ interface Options {
   readonly isRemote: boolean;
   readonly isByProcesses: boolean;
   readonly crashes: boolean;
+  readonly actors: boolean;
   readonly isVerbose: boolean;
 }
 
@@ -55,7 +57,7 @@ const parseOptions = (argv: readonly string[]): Options | "help" | readonly stri
   let values: Readonly<Record<string, string | boolean | undefined>>;
   try {
     const numbers = { seed: text, runs: text, steps: text, stores: text };
-    const flags = { processes: flag, "no-crashes": flag, verbose: flag, help: flag };
+    const flags = { processes: flag, "no-actors": flag, "no-crashes": flag, verbose: flag, help: flag };
     values = parseArgs({ args: [...argv], options: { ...numbers, ...flags } }).values;
   } catch (error) {
     return [error instanceof Error ? error.message : String(error)];
@@ -79,6 +81,7 @@ const parseOptions = (argv: readonly string[]): Options | "help" | readonly stri
     isRemote: stores === "remote",
     isByProcesses,
     crashes: values["no-crashes"] !== true,
+    actors: values["no-actors"] !== true,
     isVerbose: values["verbose"] === true,
   };
   return errors.length > 0 ? errors : options;
@@ -89,19 +92,23 @@ type Maker = (seed: number, own: AsyncDisposableStack) => Promise<World>;
 
 /** How worlds are made; what all of them need lives in `held`. */
 const makerOf = async (options: Options, held: AsyncDisposableStack): Promise<Maker> => {
-  const { isRemote, isByProcesses, crashes } = options;
+  const { isRemote, isByProcesses, crashes, actors } = options;
   // Every second one with packed bodies.
   const isPacked = (seed: number): boolean => seed % 2 === 0;
   if (!isByProcesses) {
     const places = isRemote ? held.use(await RemotePlaces.start()) : undefined;
     return async (seed, own) =>
-      own.use(await BrokerWorld.start(await (places?.make() ?? makeEmbeddedPlace()), isPacked(seed)));
+      own.use(
+        await BrokerWorld.start(await (places?.make() ?? makeEmbeddedPlace()), { compress: isPacked(seed), actors }),
+      );
   }
   return async (seed, own) => {
     const backends = isRemote ? own.use(await Backends.start()) : undefined;
     const { path: dataDir } = own.use(await makeFolder());
     const env = { MTS_COMPRESS: isPacked(seed) ? "zstd" : "none", ...backends?.env() };
-    return own.use(await ProcessWorld.start({ seed, dataDir, env, crashes }));
+    // The stores of one process are nobody else's.
+    const otherDataDir = isRemote && actors ? own.use(await makeFolder()).path : undefined;
+    return own.use(await ProcessWorld.start({ seed, dataDir, env, crashes, actors, otherDataDir }));
   };
 };
 
@@ -127,7 +134,12 @@ const playAll = async (options: Options, progress: Progress, signal: AbortSignal
     } catch (error) {
       progress.clear();
       process.stdout.write(`${error instanceof Error ? error.message : String(error)}\n`);
-      const more = [options.isRemote && "--stores remote", options.isByProcesses && "--processes"].filter(Boolean);
+      const flags = [
+        options.isByProcesses && "--processes",
+        !options.actors && "--no-actors",
+        !crashes && "--no-crashes",
+      ];
+      const more = [options.isRemote && "--stores remote", ...flags].filter(Boolean);
       const words = [`--seed ${seed} --runs 1 --steps ${steps}`, ...more].join(" ");
       process.stdout.write(`\nAgain: bun scripts/histories.ts ${words}\n`);
       return exitCodes.bad;

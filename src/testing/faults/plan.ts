@@ -23,6 +23,8 @@ export const faultPoints = [
   "object.folder.after",
   "commit.before",
   "commit.after",
+  "actor.commit.before",
+  "actor.commit.after",
   "due.before",
   "due.after",
   "range.before",

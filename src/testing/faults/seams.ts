@@ -134,6 +134,14 @@ export const faultySeams = (plan: FaultPlan): Seams => ({
         await plan.pass("commit.after");
         return outcomes;
       },
+      actors: withReplaced(store.actors, {
+        async commit(request) {
+          await plan.pass("actor.commit.before");
+          const outcome = await store.actors.commit(request);
+          await plan.pass("actor.commit.after");
+          return outcome;
+        },
+      }),
       async commitDue(limit) {
         await plan.pass("due.before");
         const result = await store.commitDue(limit);

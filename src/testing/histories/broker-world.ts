@@ -20,8 +20,21 @@ import { CompactionMemory } from "../../upkeep/compaction.ts";
 import { runPass } from "../../upkeep/pass.ts";
 import { lingerMsOf, RemovedObjects } from "../../upkeep/removed.ts";
 import { ManualClock } from "../broker-rig.ts";
+import { withReplaced } from "../faults/seams.ts";
+import { ActorNodes, actorCalls } from "./actor-nodes.ts";
+import { hasSeenAll, viewActor } from "./actor-view.ts";
 import { Life } from "./crash-seam.ts";
-import type { World, WorldConsumer, WorldDraft, WorldMessage, WorldOutcome, WorldSubject } from "./world.ts";
+import { seenName } from "./seen.ts";
+import type {
+  Inspection,
+  World,
+  WorldActors,
+  WorldConsumer,
+  WorldDraft,
+  WorldMessage,
+  WorldOutcome,
+  WorldSubject,
+} from "./world.ts";
 
 /** Where the stores of the lives are. */
 export interface StorePlace extends AsyncDisposable {
@@ -57,11 +70,26 @@ const bodiesCalls = [
   ...(["completeUpload", "takeUpload"] as const),
 ] satisfies readonly (keyof BodyStore)[];
 
+/** Rounds in which an actor has to work off everything, and how often it is not its own time that it waits for. */
+const settleRoundsMax = 2000;
+const settleRoundsApart = 10;
+/** A part of a lease. */
+const settleStepMs = 500;
+
+/** How a world is made. */
+export interface BrokerWorldOptions {
+  /** Whether bodies are packed. */
+  readonly compress: boolean;
+  /** Whether an application actor runs. */
+  readonly actors: boolean;
+}
+
 /** What one life has. */
 interface Running {
   readonly life: Life;
   readonly clock: ManualClock;
   readonly broker: OwnedBroker;
+  readonly actors: ActorNodes | undefined;
   /** Behind the seam, as upkeep and the broker see them. */
   readonly metadata: MetadataStore;
   readonly bodies: BodyStore;
@@ -75,27 +103,29 @@ interface Running {
 export class BrokerWorld implements World {
   readonly isTimed = true;
   deaths = 0;
+  readonly actors: WorldActors | undefined;
   readonly #place: StorePlace;
-  readonly #compress: boolean;
+  readonly #options: BrokerWorldOptions;
   #running: Running;
   #rising: Promise<void> | undefined;
 
   private constructor(
     place: StorePlace,
-    compress: boolean,
+    options: BrokerWorldOptions,
     running: Running,
     /** When objects were written, by the clock that is moved. */
     private readonly writtenAtMs: Map<string, number>,
   ) {
     this.#place = place;
-    this.#compress = compress;
+    this.#options = options;
     this.#running = running;
+    this.actors = options.actors ? this.#worldActors() : undefined;
   }
 
-  static async start(place: StorePlace, compress: boolean): Promise<BrokerWorld> {
+  static async start(place: StorePlace, options: BrokerWorldOptions): Promise<BrokerWorld> {
     const writtenAtMs = new Map<string, number>();
-    const running = await live(place, compress, new ManualClock(place.startMs), writtenAtMs);
-    return new BrokerWorld(place, compress, running, writtenAtMs);
+    const running = await live(place, options, new ManualClock(place.startMs), writtenAtMs);
+    return new BrokerWorld(place, options, running, writtenAtMs);
   }
 
   nowMs(): number {
@@ -105,6 +135,7 @@ export class BrokerWorld implements World {
   async advance(ms: number): Promise<void> {
     await this.#place.advance?.(ms);
     this.#running.clock.advance(ms);
+    this.#running.actors?.advance(ms);
     await this.#again(async ({ metadata }) => {
       while ((await metadata.commitDue(1000)).nextInMs === 0);
     });
@@ -225,13 +256,16 @@ export class BrokerWorld implements World {
   }
 
   async restart(): Promise<void> {
-    await this.#again(({ broker }) => broker.drain());
+    await this.#again(async ({ broker, actors }) => {
+      await actors?.stop();
+      await broker.drain();
+    });
     this.#running.life.end();
     await this.#rise(this.#running);
     this.deaths--;
   }
 
-  async inspect(): Promise<readonly string[]> {
+  async inspect(): Promise<Inspection> {
     await this.advance(settleMs);
     await this.#again((running) => this.#pass(running, false));
     const lonely = await this.#again((running) => this.#unreferenced(running));
@@ -245,14 +279,47 @@ export class BrokerWorld implements World {
       for (const { code, subject, sequence, detail } of report.kept) {
         wrong.push(`the doctor: ${code} ${subject ?? ""} ${sequence ?? ""} ${detail}`);
       }
-      return wrong;
+      return { wrong, actor: await viewActor(running.stores.metadata) };
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#running.life.end();
+    this.#running.actors?.end();
     await close(this.#running);
     await this.#place[Symbol.asyncDispose]();
+  }
+
+  #worldActors(): WorldActors {
+    const nodes = (work: (actors: ActorNodes) => void): Promise<void> => {
+      if (this.#running.actors !== undefined) work(this.#running.actors);
+      return Promise.resolve();
+    };
+    return {
+      work: () => this.#again(async ({ actors }) => actors?.work()),
+      settle: () => this.#settleActor(),
+      rebuild: () =>
+        this.#again(async ({ broker }) => {
+          await broker.rebuildActor(parseConsumerName(seenName)).catch((thrown: unknown) => {
+            // Nobody has claimed it yet.
+            if (!(thrown instanceof StreamError) || thrown.code !== "actor_not_found") throw thrown;
+          });
+        }),
+      dieSoon: (node, steps) => nodes((actors) => actors.dieSoon(node, steps)),
+      freezeSoon: (node, steps) => nodes((actors) => actors.freezeSoon(node, steps)),
+      wake: () => nodes((actors) => actors.wake()),
+      look: () => this.#again(({ stores }) => viewActor(stores.metadata)),
+    };
+  }
+
+  async #settleActor(): Promise<void> {
+    for (let round = 1; round <= settleRoundsMax; round++) {
+      await this.#again(async ({ actors }) => actors?.work());
+      if (await this.#again(({ stores }) => hasSeenAll(stores.metadata))) return;
+      // A lease of one that died, by the clock of the stores.
+      if (round % settleRoundsApart === 0) await this.advance(settleStepMs);
+    }
+    throw new Error("the actor does not come to an end");
   }
 
   async #pass({ metadata, bodies, clock, removed, memory }: Running, isCompacting: boolean): Promise<void> {
@@ -317,14 +384,15 @@ export class BrokerWorld implements World {
 
   async #riseFrom(dead: Running): Promise<void> {
     this.deaths++;
+    dead.actors?.end();
     await close(dead);
-    this.#running = await live(this.#place, this.#compress, new ManualClock(dead.clock.nowMs), this.writtenAtMs);
+    this.#running = await live(this.#place, this.#options, new ManualClock(dead.clock.nowMs), this.writtenAtMs);
   }
 }
 
 const live = async (
   place: StorePlace,
-  compress: boolean,
+  { compress, actors: hasActors }: BrokerWorldOptions,
   clock: ManualClock,
   writtenAtMs: Map<string, number>,
 ): Promise<Running> => {
@@ -333,7 +401,9 @@ const live = async (
   const stores = { metadata: opened.metadata, bodies };
   const life = new Life();
   const seamed = {
-    metadata: life.seam(stores.metadata, metadataCalls),
+    metadata: withReplaced(life.seam(stores.metadata, metadataCalls), {
+      actors: life.seam(stores.metadata.actors, actorCalls),
+    }),
     bodies: life.seam(stores.bodies, bodiesCalls, ["stream", "list"]),
   };
   const broker = createBroker({
@@ -341,8 +411,11 @@ const live = async (
     ...{ bodyBytesMax, timers: clock, pointerLifetimeMs, clock: () => clock.nowMs, elapsedMs: () => clock.nowMs },
   });
   await broker.start();
+  const { metadata, bodies: seamedBodies } = seamed;
+  const tools = { store: metadata.actors, bodies: seamedBodies, broker, clock };
+  const actors = hasActors ? new ActorNodes(tools) : undefined;
   const removed = new RemovedObjects(lingerMsOf(bodyBytesMax), () => clock.nowMs);
-  return { life, clock, broker, ...seamed, stores, removed, memory: new CompactionMemory() };
+  return { life, clock, broker, actors, ...seamed, stores, removed, memory: new CompactionMemory() };
 };
 
 /** The stores are closed when what they were told is done; of the rest nothing is left. */

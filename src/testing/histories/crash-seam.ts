@@ -10,6 +10,9 @@ export class Life {
   readonly #died = Promise.withResolvers<undefined>();
   readonly #underWay = new Set<Promise<unknown>>();
   #left = Number.POSITIVE_INFINITY;
+  #leftToFreeze = Number.POSITIVE_INFINITY;
+  /** While it stands still. */
+  #frozen: PromiseWithResolvers<undefined> | undefined;
   #isDead = false;
 
   get isDead(): boolean {
@@ -24,6 +27,18 @@ export class Life {
   /** It ends at the boundary of a call: 1 is the beginning of the next one, 2 its end or the beginning of another. */
   endAfter(boundaries: number): void {
     this.#left = boundaries;
+  }
+
+  /** It stands still at the boundary of a call, as `endAfter` counts, like a process that was stopped. */
+  freezeAfter(boundaries: number): void {
+    this.#leftToFreeze = boundaries;
+  }
+
+  /** It goes on where it was. */
+  thaw(): void {
+    this.#leftToFreeze = Number.POSITIVE_INFINITY;
+    this.#frozen?.resolve(undefined);
+    this.#frozen = undefined;
   }
 
   end(): void {
@@ -74,6 +89,8 @@ export class Life {
   }
 
   async #boundary(): Promise<void> {
+    if (--this.#leftToFreeze <= 0) this.#frozen ??= Promise.withResolvers();
+    await this.#frozen?.promise;
     if (!this.#isDead && --this.#left <= 0) this.end();
     if (this.#isDead) await never();
   }

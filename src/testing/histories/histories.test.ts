@@ -15,10 +15,13 @@ const caseMsMax = 120_000;
 const foundBySeeds = [82] as const;
 
 describe("with a clock that is moved", () => {
-  test.each([1, 2, 3, 4, 5, 6, ...foundBySeeds])(
-    "over SQLite and files, seed %d",
-    async (seed) => {
-      await using world = await BrokerWorld.start(await makeEmbeddedPlace(), seed % 2 === 0);
+  test.each([
+    ...[1, 2, 3, 4, 5, 6].map((seed) => [seed, true] as const),
+    ...foundBySeeds.map((seed) => [seed, false] as const),
+  ])(
+    "over SQLite and files, seed %d, with an actor: %p",
+    async (seed, actors) => {
+      await using world = await BrokerWorld.start(await makeEmbeddedPlace(), { compress: seed % 2 === 0, actors });
       const { published } = await playHistory(world, { seed, steps: 80, crashes: true });
       expect(published).toBeGreaterThan(0);
     },
@@ -30,7 +33,7 @@ describe("with a clock that is moved", () => {
     async () => {
       await using places = await RemotePlaces.start();
       for (const seed of [1, 2]) {
-        await using world = await BrokerWorld.start(await places.make(), seed % 2 === 0);
+        await using world = await BrokerWorld.start(await places.make(), { compress: seed % 2 === 0, actors: true });
         const { published } = await playHistory(world, { seed, steps: 50, crashes: true });
         expect(published).toBeGreaterThan(0);
       }
@@ -44,7 +47,7 @@ describe("with servers that are killed", () => {
     "over SQLite and files",
     async () => {
       await using folder = await makeFolder();
-      const options = { seed: 1, dataDir: folder.path, env: { MTS_COMPRESS: "zstd" }, crashes: true };
+      const options = { seed: 1, dataDir: folder.path, env: { MTS_COMPRESS: "zstd" }, crashes: true, actors: true };
       await using world = await ProcessWorld.start(options);
       const { deaths } = await playHistory(world, { seed: 1, steps: 50, crashes: true });
       expect(deaths).toBeGreaterThan(0);
@@ -57,7 +60,9 @@ describe("with servers that are killed", () => {
     async () => {
       await using backends = await Backends.start();
       await using folder = await makeFolder();
-      const options = { seed: 2, dataDir: folder.path, env: backends.env(), crashes: true };
+      await using other = await makeFolder();
+      const own = { dataDir: folder.path, otherDataDir: other.path };
+      const options = { ...own, seed: 2, env: backends.env(), crashes: true, actors: true };
       await using world = await ProcessWorld.start(options);
       const { deaths } = await playHistory(world, { seed: 2, steps: 50, crashes: true });
       expect(deaths).toBeGreaterThan(0);

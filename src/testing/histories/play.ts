@@ -6,6 +6,7 @@
 import { keepEverything, type RetentionPolicy, samePolicy } from "../../core/policy.ts";
 import { parseConsumerName } from "../../core/subject.ts";
 import { SeededRandom } from "../faults/random.ts";
+import { ActorPlay } from "./actor-play.ts";
 import { type BodySeed, type ModelMessage, ModelSubject, makeBody } from "./model.ts";
 import type { World, WorldDraft, WorldMessage, WorldSubject } from "./world.ts";
 
@@ -65,6 +66,8 @@ class Play {
   readonly #world: World;
   readonly #options: HistoryOptions;
   readonly #random: SeededRandom;
+  /** The application actor's part, where one runs. */
+  readonly #actor: ActorPlay | undefined;
   readonly #subjects = {
     [limits]: new ModelSubject(limits, ["a", "all"]),
     [acked]: new ModelSubject(acked, ["a", "b", "all"]),
@@ -88,6 +91,16 @@ class Play {
     this.#world = world;
     this.#options = options;
     this.#random = new SeededRandom(options.seed);
+    const { actors } = world;
+    this.#actor =
+      actors &&
+      new ActorPlay({
+        ...{ world, actors, seed: options.seed, crashes: options.crashes },
+        subjects: Object.values(this.#subjects),
+        knownBody: (subject, sequence, number) => this.#placed(subject, sequence, number),
+        say: (line) => this.#say(line),
+        compareAll: () => this.#compareAll(),
+      });
   }
 
   async run(): Promise<History> {
@@ -104,6 +117,7 @@ class Play {
         this.#world.crashSoon(boundaries);
       }
       await this.#step();
+      await this.#actor?.step();
       if (step % checkpointSteps === 0) await this.#checkpoint();
     }
     await this.#checkpoint();
@@ -139,7 +153,8 @@ class Play {
     const subjects = Object.values(this.#subjects);
     const readers = subjects.flatMap((subject) => (this.#chance(50) ? [this.#readSome(subject)] : []));
     const upkeep = this.#chance(60) ? [this.#world.sweep()] : [];
-    const all = [...subjects.map((subject) => this.#change(subject)), ...readers, ...upkeep];
+    const working = this.#actor?.workSometimes() ?? Promise.resolve();
+    const all = [...subjects.map((subject) => this.#change(subject)), ...readers, ...upkeep, working];
     // All of them end before anything is said about one.
     const ended = await Promise.allSettled(all);
     for (const each of ended) if (each.status === "rejected") throw each.reason;
@@ -349,13 +364,13 @@ class Play {
     this.#say(`${ms} ms pass`);
     await this.#world.advance(ms);
     this.#age();
-    for (const subject of Object.values(this.#subjects)) await this.#compare(subject);
+    await this.#compareAll();
   }
 
   async #sweep(): Promise<void> {
     this.#say("sweep");
     await this.#sweepNow();
-    for (const subject of Object.values(this.#subjects)) await this.#compare(subject);
+    await this.#compareAll();
   }
 
   async #sweepNow(): Promise<void> {
@@ -384,17 +399,23 @@ class Play {
     this.#say("everything is looked at");
     // Who dies while he deletes an object needs a sweep more.
     this.#world.crashSoon(Number.POSITIVE_INFINITY);
-    const wrong = await this.#world.inspect();
+    await this.#actor?.settle();
+    const { wrong, actor } = await this.#world.inspect();
     if (wrong.length > 0) throw new Error(wrong.join("\n"));
     this.#age();
     this.#releaseSwept();
-    for (const subject of Object.values(this.#subjects)) await this.#compare(subject);
+    await this.#compareAll();
     await this.#compareLetters();
+    await this.#actor?.compareInspected(actor);
   }
 
   #age(): void {
     if (!this.#world.isTimed) return;
     for (const subject of Object.values(this.#subjects)) subject.age(this.#world.nowMs());
+  }
+
+  async #compareAll(): Promise<void> {
+    for (const subject of Object.values(this.#subjects)) await this.#compare(subject);
   }
 
   /** What is stored is what must be, at once or, where time runs, soon. */
@@ -473,14 +494,19 @@ class Play {
   /** Whatever is served has the bytes that were published, and stands where it was committed. */
   #served(subject: ModelSubject, { sequence, headers, body }: WorldMessage): void {
     const number = Number(headers["number"]);
+    if (Buffer.compare(body, makeBody(this.#placed(subject, sequence, number))) !== 0) {
+      throw new Error(`${subject.name}/${sequence} (#${number}) is served with other bytes than were published`);
+    }
+  }
+
+  /** The body of a message that stands where it was committed. @throws Error when it does not */
+  #placed(subject: ModelSubject, sequence: number, number: number): BodySeed {
     const place = `${subject.name}/${sequence}`;
     const known = this.#places.get(number) ?? [place];
     if (!known.includes(place) && !this.#mayBeRedriven(subject)) {
       throw new Error(`#${number} is served at ${place}, and was at ${known.join(", ")}`);
     }
-    if (Buffer.compare(body, makeBody(this.#bodyOf(number))) !== 0) {
-      throw new Error(`${place} (#${number}) is served with other bytes than were published`);
-    }
+    return this.#bodyOf(number);
   }
 
   #bodyOf(number: number): BodySeed {

@@ -14,8 +14,20 @@ import type { Fault, FaultPoint } from "../faults/plan.ts";
 import { ServerProcess, StartRefusedError } from "../faults/process.ts";
 import { SeededRandom } from "../faults/random.ts";
 import { consumerPath, HttpClient, subjectPath } from "../http-client.ts";
+import { ClusterNode } from "../nodes/cluster.ts";
 import { policyPath } from "../policies.ts";
-import type { World, WorldConsumer, WorldDraft, WorldMessage, WorldOutcome, WorldSubject } from "./world.ts";
+import { viewActor } from "./actor-view.ts";
+import { seenFile, seenName } from "./seen.ts";
+import type {
+  Inspection,
+  World,
+  WorldActors,
+  WorldConsumer,
+  WorldDraft,
+  WorldMessage,
+  WorldOutcome,
+  WorldSubject,
+} from "./world.ts";
 
 /** What to start. */
 export interface ProcessWorldOptions {
@@ -26,6 +38,10 @@ export interface ProcessWorldOptions {
   /** `MTS_METADATA_URL` and the like. */
   readonly env: Readonly<Record<string, string>>;
   readonly crashes: boolean;
+  /** Whether an application actor runs. */
+  readonly actors: boolean;
+  /** The data folder of a second server that runs the actor too, over stores that several share; none when left out. */
+  readonly otherDataDir?: string | undefined;
 }
 
 /** Where a life may be told beforehand to end. */
@@ -33,6 +49,7 @@ const points: readonly FaultPoint[] = [
   ...(["bodies.segment", "bodies.object", "commit.before", "commit.after", "due.after", "ack.before"] as const),
   ...(["ack.after", "purge.before", "purge.after", "expire.after", "sparse.take.after", "move.before"] as const),
   ...(["move.after", "dead.take.after", "bodies.remove.before", "bodies.remove.after"] as const),
+  ...(["actor.commit.before", "actor.commit.after"] as const),
 ];
 /** Points of files, which an S3 store does not pass. */
 const filePoints: readonly FaultPoint[] = [
@@ -53,6 +70,8 @@ const againMs = 20;
 const pageMax = 1000;
 const retryMax = 1000;
 const requestMsMax = 30_000;
+/** Longer than a lease of another node and pauses after failures together. */
+const settleMsMax = 60_000;
 /** Signatures of S3 count in whole seconds. */
 const expirySlackMs = 1000;
 
@@ -62,6 +81,10 @@ export class ProcessWorld implements World {
   deaths = 0;
   readonly #options: ProcessWorldOptions;
   readonly #random: SeededRandom;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly actors: WorldActors | undefined;
+  /** Node 1 of the actor; node 0 is the server of everything else. */
+  readonly #other: ClusterNode | undefined;
   #server: ServerProcess | undefined;
   #starting: Promise<ServerProcess> | undefined;
   /** Requests until the next death. */
@@ -71,11 +94,16 @@ export class ProcessWorld implements World {
   private constructor(options: ProcessWorldOptions) {
     this.#options = options;
     this.#random = new SeededRandom(options.seed);
+    const { actors, otherDataDir } = options;
+    this.#env = { ...settings, ...options.env, MTS_ACTORS: actors ? seenFile : "none" };
+    this.actors = actors ? this.#worldActors() : undefined;
+    this.#other = otherDataDir === undefined ? undefined : new ClusterNode("B", otherDataDir, this.#env, undefined);
   }
 
   static async start(options: ProcessWorldOptions): Promise<ProcessWorld> {
     const world = new ProcessWorld(options);
     await world.#alive();
+    await world.#wakeOther();
     return world;
   }
 
@@ -195,35 +223,81 @@ export class ProcessWorld implements World {
     await this.#alive();
   }
 
-  async inspect(): Promise<readonly string[]> {
+  async inspect(): Promise<Inspection> {
+    await this.#stopOther();
     await this.#stop();
-    const wrong = await withStoresOf(this.#config(), async (stores) => {
+    const found = await withStoresOf(this.#config(), async (stores) => {
       const { dead, lonely } = await closeBooks(stores);
       const report = new Report(() => undefined);
       await checkStores(stores, { report, youngSinceMs: Date.now() });
-      return [
+      const wrong = [
         ...(dead > 0 ? [`${dead} objects stay noted for their deletion`] : []),
         ...lonely.map((object) => `${object} outlives its grace`),
         ...report.kept.map(
           ({ code, subject, sequence, detail }) => `the doctor: ${code} ${subject ?? ""} ${sequence ?? ""} ${detail}`,
         ),
       ];
+      return { wrong, actor: await viewActor(stores.metadata) };
     });
     await this.#alive();
-    return wrong;
+    await this.#wakeOther();
+    return found;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnding = true;
     await this.#starting?.catch(() => undefined);
     await this.#server?.kill("SIGKILL");
+    await this.#other?.close();
   }
 
   #config() {
-    const { dataDir, env } = this.#options;
-    const loaded = loadConfig({ argv: [], env: { ...settings, ...env, MTS_DATA_DIR: dataDir }, cwd: dataDir });
+    const { dataDir } = this.#options;
+    const loaded = loadConfig({ argv: [], env: { ...this.#env, MTS_DATA_DIR: dataDir }, cwd: dataDir });
     if (!("config" in loaded)) throw new Error("the settings of the server are wrong");
     return loaded.config;
+  }
+
+  #worldActors(): WorldActors {
+    const other = (isOther: boolean, work: (node: ClusterNode) => Promise<unknown>): Promise<void> => {
+      const isUp = isOther && this.#other?.isUp === true;
+      return isUp ? work(this.#other).then(() => undefined) : Promise.resolve();
+    };
+    return {
+      work: () => Promise.resolve(),
+      settle: () => this.#settleActor(),
+      rebuild: () => this.#json("POST", `/v1/actors/${seenName}/rebuild`, {}).then(() => undefined),
+      dieSoon: (node, steps) => {
+        if (node === 0) this.crashSoon(steps);
+        return other(node === 1, (process) => process.kill());
+      },
+      freezeSoon: (node) => other(node === 1, (process) => process.pause()),
+      wake: () => this.#wakeOther(),
+      look: () => Promise.resolve(undefined),
+    };
+  }
+
+  async #settleActor(): Promise<void> {
+    const untilMs = performance.now() + settleMsMax;
+    for (;;) {
+      const shown = await this.#again(async (http) => (await http.call("GET", `/v1/actors/${seenName}`)).text());
+      const { lag, rebuilding } = JSON.parse(shown) as { readonly lag: number; readonly rebuilding: boolean };
+      if (lag === 0 && !rebuilding) return;
+      if (performance.now() > untilMs) throw new Error(`the actor does not come to an end: ${shown}`);
+      await Bun.sleep(againMs);
+    }
+  }
+
+  async #wakeOther(): Promise<void> {
+    const other = this.#other;
+    if (other === undefined || other.isUp) return;
+    if (other.isPaused) other.proceed();
+    else await other.start();
+  }
+
+  async #stopOther(): Promise<void> {
+    await this.#wakeOther();
+    await this.#other?.kill("SIGTERM");
   }
 
   /** The server; another one when the last one died. */
@@ -236,8 +310,8 @@ export class ProcessWorld implements World {
   }
 
   async #start(): Promise<ServerProcess> {
-    const { dataDir, env } = this.#options;
-    const prefix = ["env", ...Object.entries({ ...settings, ...env }).map(([name, value]) => `${name}=${value}`)];
+    const { dataDir } = this.#options;
+    const prefix = ["env", ...Object.entries(this.#env).map(([name, value]) => `${name}=${value}`)];
     for (;;) {
       try {
         const server = await ServerProcess.start({ dataDir, prefix, faults: this.#faults() });

@@ -5,6 +5,7 @@
  * @module
  */
 import type { RetentionPolicy } from "../../core/policy.ts";
+import type { ActorView } from "./actor-view.ts";
 
 /** A message to publish. */
 export interface WorldDraft {
@@ -47,6 +48,31 @@ export interface WorldConsumer {
   readonly deadLetter?: string | undefined;
 }
 
+/** What was found where everything was looked at. */
+export interface Inspection {
+  /** What is wrong, a sentence each. */
+  readonly wrong: readonly string[];
+  /** The application actor; undefined where there is none. */
+  readonly actor: ActorView | undefined;
+}
+
+/** Nodes that run an application actor (`seen.ts`), of which one owns it at a time; by their numbers, from 0. */
+export interface WorldActors {
+  /** Lets it work for a moment; where time runs it does so by itself. */
+  work(): Promise<void>;
+  /** Until it has worked off everything. */
+  settle(): Promise<void>;
+  rebuild(): Promise<void>;
+  /** A node dies after so many steps of its own. */
+  dieSoon(node: number, steps: number): Promise<void>;
+  /** A node stands still after so many steps of its own, and does not know it. */
+  freezeSoon(node: number, steps: number): Promise<void>;
+  /** Nodes that died start again, those that stand still go on. */
+  wake(): Promise<void>;
+  /** The actor at one moment; undefined where only an inspection sees it. */
+  look(): Promise<ActorView | undefined>;
+}
+
 /** See the module. A damaged or missing body rejects. */
 export interface World extends AsyncDisposable {
   /** Whether time stands still unless `advance` moves it; else it runs, and what takes time is waited for. */
@@ -78,10 +104,12 @@ export interface World extends AsyncDisposable {
   restart(): Promise<void>;
   /** How often it died. */
   readonly deaths: number;
+  /** Undefined where no application actor runs. */
+  readonly actors: WorldActors | undefined;
 
   /**
-   * Looks at everything while nothing else happens: the doctor's view of the stores, and objects that nothing points into
-   * and that are there longer than they may. Answers what is wrong, a sentence each.
+   * Looks at everything while nothing else happens: the doctor's view of the stores, objects that nothing points into
+   * and that are there longer than they may, and the application actor.
    */
-  inspect(): Promise<readonly string[]>;
+  inspect(): Promise<Inspection>;
 }

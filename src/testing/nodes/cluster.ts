@@ -91,6 +91,11 @@ export class ClusterNode {
     return this.#process !== undefined && !this.#isPaused;
   }
 
+  /** Whether it stands still by a signal. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   /** How often it went down or was stopped; tells whether it answered all the while. */
   get downs(): number {
     return this.#downs;
