@@ -1,7 +1,8 @@
 /**
  * Application actors: durable processors of the stream, a file each. An actor is fed every message of its filter, in
  * order per subject; what it changes (its state, its table, its alarm) and what it publishes is stored in one transaction
- * together with how far it is, so that neither a crash nor a second server repeats or loses an effect.
+ * together with how far it is, so that neither a crash nor a second server repeats or loses an effect. What was deleted or
+ * had expired before the actor came to it is not fed; an actor keeps no message from going.
  *
  * What must not depend on when it runs (a rebuild works off everything again) is taken from the message: its time is
  * `context.now`. What it does to the world outside, in requests of its own, may happen more than once.

@@ -80,10 +80,16 @@ export class ActorNodes {
     this.#nodes[index]?.life.freezeAfter(boundaries);
   }
 
+  /** It loses its connection once: a call, or the answer to one. */
+  cutSoon(index: number, boundaries: number): void {
+    this.#nodes[index]?.life.cutAfter(boundaries);
+  }
+
   /** Those that died start again under their names, those that stand still go on. */
   wake(): void {
     for (const [index, { life }] of this.#nodes.entries()) {
       life.thaw();
+      life.cutAfter(Number.POSITIVE_INFINITY);
       if (life.isDead) this.#nodes[index] = this.#start(index);
       else life.endAfter(Number.POSITIVE_INFINITY);
     }

@@ -33,6 +33,8 @@ export class ActorPlay {
   readonly #tools: ActorPlayTools;
   readonly #random: SeededRandom;
   readonly #model: SeenModel;
+  /** By subject, the last sequence when it was waited for the last time. */
+  #settled: ReadonlyMap<string, number> = new Map();
 
   constructor(tools: ActorPlayTools) {
     this.#tools = tools;
@@ -50,14 +52,7 @@ export class ActorPlay {
       await actors.work();
       await this.compare();
     } else if (dice < 27) {
-      const node = this.#random.integer(0, 1);
-      const boundaries = this.#random.integer(1, boundariesMax);
-      if (!crashes) return;
-      const isDeath = dice < 21;
-      say(`node ${node} of the actor ${isDeath ? "dies" : "stands still"} after ${boundaries}`);
-      if (isDeath) await actors.dieSoon(node, boundaries);
-      else await actors.freezeSoon(node, boundaries);
-      await actors.work();
+      if (crashes) await this.#disturb();
     } else if (dice < 34) {
       say("all nodes of the actor go on");
       await actors.wake();
@@ -66,7 +61,23 @@ export class ActorPlay {
       say("the actor is rebuilt");
       await actors.rebuild();
       if (this.#random.integer(0, 1) === 0) await actors.work();
-    } else await this.#rebuildAndCompare();
+    } else if (this.#tools.world.isTimed) await this.#rebuildAndCompare();
+  }
+
+  /** Something happens to one of the nodes, or will. */
+  async #disturb(): Promise<void> {
+    const { actors, say } = this.#tools;
+    const node = this.#random.integer(0, 1);
+    const boundaries = this.#random.integer(1, boundariesMax);
+    const fates = [
+      ["dies", actors.dieSoon],
+      ["stands still", actors.freezeSoon],
+      ["is cut off", actors.cutSoon],
+    ] as const;
+    const [what, happen] = fates[this.#random.integer(0, 2)] ?? fates[0];
+    say(`node ${node} of the actor ${what} after ${boundaries}`);
+    await happen(node, boundaries);
+    await actors.work();
   }
 
   /** Together with everything else; undefined: not now. */
@@ -85,17 +96,25 @@ export class ActorPlay {
 
   /** Until it has worked off everything. */
   async settle(): Promise<void> {
-    await this.#tools.actors.wake();
-    await this.#tools.actors.settle();
+    const { actors, subjects } = this.#tools;
+    const settled = new Map(subjects.map(({ name, last }) => [name, last]));
+    await actors.wake();
+    await actors.settle();
+    this.#settled = settled;
   }
 
   /** As an inspection found it, after it had settled; and what it published has its bytes. */
   async compareInspected(view: ActorView | undefined): Promise<void> {
     if (view === undefined) throw new Error("nobody ever ran the actor");
+    for (const [name, last] of this.#settled) {
+      const { through = 0 } = view.positions.find(({ subject }) => subject === name) ?? {};
+      if (through < last) throw new Error(`the actor is at ${name} ${through} only, not at ${last}`);
+    }
     this.#model.compare(view, this.#tools.subjects);
     const { messages } = await this.#tools.world.read(thirdsSubject);
     for (const { headers, body } of messages) {
-      const [subject = "", sequence = 0] = [headers["subject"], Number(headers["sequence"])];
+      const { subject = "" } = headers;
+      const sequence = Number(headers["sequence"]);
       if (Buffer.from(body).toString("utf8") !== toldBody(subject, sequence)) {
         throw new Error(`the actor told of ${subject} ${sequence} in other words`);
       }
@@ -103,7 +122,7 @@ export class ActorPlay {
     await this.#tools.world.read(failedSubject);
   }
 
-  /** Where nothing has gone it comes to the same. */
+  /** Where nothing has gone it comes to the same. Only where it can be seen without an inspection. */
   async #rebuildAndCompare(): Promise<void> {
     const { actors, say, subjects } = this.#tools;
     await this.settle();

@@ -307,6 +307,7 @@ export class BrokerWorld implements World {
         }),
       dieSoon: (node, steps) => nodes((actors) => actors.dieSoon(node, steps)),
       freezeSoon: (node, steps) => nodes((actors) => actors.freezeSoon(node, steps)),
+      cutSoon: (node, steps) => nodes((actors) => actors.cutSoon(node, steps)),
       wake: () => nodes((actors) => actors.wake()),
       look: () => this.#again(({ stores }) => viewActor(stores.metadata)),
     };

@@ -4,6 +4,7 @@
  * is what `kill -9` leaves, as far as the stores can see between two calls.
  * @module
  */
+import { StreamError } from "../../core/errors.ts";
 
 /** One life of a server. */
 export class Life {
@@ -11,6 +12,7 @@ export class Life {
   readonly #underWay = new Set<Promise<unknown>>();
   #left = Number.POSITIVE_INFINITY;
   #leftToFreeze = Number.POSITIVE_INFINITY;
+  #leftToCut = Number.POSITIVE_INFINITY;
   /** While it stands still. */
   #frozen: PromiseWithResolvers<undefined> | undefined;
   #isDead = false;
@@ -39,6 +41,11 @@ export class Life {
     this.#leftToFreeze = Number.POSITIVE_INFINITY;
     this.#frozen?.resolve(undefined);
     this.#frozen = undefined;
+  }
+
+  /** At the boundary of a call, as `endAfter` counts, it loses its connection: the call, or its answer. */
+  cutAfter(boundaries: number): void {
+    this.#leftToCut = boundaries;
   }
 
   end(): void {
@@ -71,14 +78,25 @@ export class Life {
 
   async #call(work: () => Promise<unknown>): Promise<unknown> {
     await this.#boundary();
+    this.#connection("unavailable");
     const working = work();
     this.#underWay.add(working);
+    let answer: unknown;
     try {
-      return await working;
+      answer = await working;
     } finally {
       this.#underWay.delete(working);
       await this.#boundary();
     }
+    this.#connection("outcome_unknown");
+    return answer;
+  }
+
+  /** @throws StreamError when it is the one that is cut */
+  #connection(code: "unavailable" | "outcome_unknown"): void {
+    if (--this.#leftToCut > 0) return;
+    this.#leftToCut = Number.POSITIVE_INFINITY;
+    throw new StreamError(code, "The connection was cut.");
   }
 
   async *#stream(source: AsyncIterable<unknown>): AsyncGenerator {

@@ -11,6 +11,8 @@ import { ProcessWorld } from "./process-world.ts";
 import { RemotePlaces } from "./remote-place.ts";
 
 const caseMsMax = 120_000;
+/** Of histories whose servers really start, and die. */
+const killedSteps = 25;
 /** Seeds that found something once: messages of one object in ranges that overlapped, which were counted twice. */
 const foundBySeeds = [82] as const;
 
@@ -49,7 +51,7 @@ describe("with servers that are killed", () => {
       await using folder = await makeFolder();
       const options = { seed: 1, dataDir: folder.path, env: { MTS_COMPRESS: "zstd" }, crashes: true, actors: true };
       await using world = await ProcessWorld.start(options);
-      const { deaths } = await playHistory(world, { seed: 1, steps: 50, crashes: true });
+      const { deaths } = await playHistory(world, { seed: 1, steps: killedSteps, crashes: true });
       expect(deaths).toBeGreaterThan(0);
     },
     caseMsMax,
@@ -64,7 +66,7 @@ describe("with servers that are killed", () => {
       const own = { dataDir: folder.path, otherDataDir: other.path };
       const options = { ...own, seed: 2, env: backends.env(), crashes: true, actors: true };
       await using world = await ProcessWorld.start(options);
-      const { deaths } = await playHistory(world, { seed: 2, steps: 50, crashes: true });
+      const { deaths } = await playHistory(world, { seed: 2, steps: killedSteps, crashes: true });
       expect(deaths).toBeGreaterThan(0);
     },
     caseMsMax,

@@ -120,7 +120,7 @@ class Play {
       await this.#actor?.step();
       if (step % checkpointSteps === 0) await this.#checkpoint();
     }
-    await this.#checkpoint();
+    if (this.#options.steps % checkpointSteps !== 0) await this.#checkpoint();
     return { published: this.#number, deaths: this.#world.deaths };
   }
 

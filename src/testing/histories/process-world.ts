@@ -272,6 +272,7 @@ export class ProcessWorld implements World {
         return other(node === 1, (process) => process.kill());
       },
       freezeSoon: (node) => other(node === 1, (process) => process.pause()),
+      cutSoon: () => Promise.resolve(),
       wake: () => this.#wakeOther(),
       look: () => Promise.resolve(undefined),
     };

@@ -179,7 +179,7 @@ const letters = "what it gave up";
 
 /** What was there is still there, in the same places. @throws Error */
 export const comparePrefix = (what: string, before: readonly unknown[], now: readonly unknown[]): void => {
-  const changed = before.findIndex((each, index) => JSON.stringify(each) !== JSON.stringify(now[index]));
+  const changed = before.findIndex((each, index) => !Bun.deepEquals(each, now[index]));
   if (changed === -1) return;
   const [was, is] = [before[changed], now[changed]].map((each) => JSON.stringify(each));
   throw new Error(`the actor, ${what}: ${was} became ${is}`);

@@ -60,6 +60,11 @@ export const checksumAfter = (before: number, sequence: number, bodyChecksum: nu
 /** The checksum of a body. */
 export const bodyChecksumOf = (body: Uint8Array): number => Bun.hash.crc32(body);
 
+interface SeenState {
+  readonly subjects: Record<string, SeenSubject>;
+}
+
+const start: SeenState = { subjects: {} };
 const nothing: SeenSubject = { count: 0, checksum: 0, last: 0 };
 
 /** Makes one, which has not failed on anything yet. */
@@ -74,7 +79,7 @@ export const seenActor = (): ActorDefinition => {
   return defineActor({
     name: seenName,
     filter: seenFilter,
-    state: { subjects: {} as Record<string, SeenSubject> },
+    state: start,
     rows: jsonRows<SeenRow>(),
     attemptsMax: seenAttempts,
     deadLetter: failedSubject,
@@ -95,7 +100,7 @@ export const seenActor = (): ActorDefinition => {
       if (isPoison(number)) throw new Error(`${number} is poison`);
       checkStubborn(message, number);
     },
-  }) as unknown as ActorDefinition;
+  });
 };
 
 export default seenActor();

@@ -59,18 +59,20 @@ export interface Inspection {
 /** Nodes that run an application actor (`seen.ts`), of which one owns it at a time; by their numbers, from 0. */
 export interface WorldActors {
   /** Lets it work for a moment; where time runs it does so by itself. */
-  work(): Promise<void>;
+  readonly work: () => Promise<void>;
   /** Until it has worked off everything. */
-  settle(): Promise<void>;
-  rebuild(): Promise<void>;
-  /** A node dies after so many steps of its own. */
-  dieSoon(node: number, steps: number): Promise<void>;
-  /** A node stands still after so many steps of its own, and does not know it. */
-  freezeSoon(node: number, steps: number): Promise<void>;
+  readonly settle: () => Promise<void>;
+  readonly rebuild: () => Promise<void>;
+  /** A node dies, after so many steps of its own where they can be counted. */
+  readonly dieSoon: (node: number, steps: number) => Promise<void>;
+  /** A node stands still, as `dieSoon`, and does not know it. */
+  readonly freezeSoon: (node: number, steps: number) => Promise<void>;
+  /** A node loses its connection once, as `dieSoon`: a call, or the answer to one. Nothing where that cannot be done. */
+  readonly cutSoon: (node: number, steps: number) => Promise<void>;
   /** Nodes that died start again, those that stand still go on. */
-  wake(): Promise<void>;
+  readonly wake: () => Promise<void>;
   /** The actor at one moment; undefined where only an inspection sees it. */
-  look(): Promise<ActorView | undefined>;
+  readonly look: () => Promise<ActorView | undefined>;
 }
 
 /** See the module. A damaged or missing body rejects. */
