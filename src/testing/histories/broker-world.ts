@@ -271,6 +271,8 @@ export class BrokerWorld implements World {
     const lonely = await this.#again((running) => this.#unreferenced(running));
     await this.advance(settleMs);
     await this.#again((running) => this.#pass(running, false));
+    // The doctor reads a subject in several calls: nobody may publish meanwhile.
+    if (this.actors !== undefined) await this.#settleActor();
     return this.#again(async (running) => {
       const left = await this.#unreferenced(running);
       const wrong = [...lonely].filter((object) => left.has(object)).map((object) => `${object} outlives its grace`);
