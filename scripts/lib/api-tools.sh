@@ -1,42 +1,37 @@
 # The tools of scripts/check-api: a linter for OpenAPI documents (npm) and schemathesis (PyPI). Sourced after
-# bootstrap.sh; installs into .cache/check-api only.
+# bootstrap.sh; installs into .cache/check-api-* only.
+
+. "$root/scripts/lib/install-once.sh"
 
 redocly_version=2.77.0
-api_tools="$root/.cache/check-api"
-api_requirements="$root/scripts/check-api.requirements.txt"
+# The linter's program and the Python that has schemathesis.
+api_linter=
+api_python=
 
-# What is wanted, in one line; the same line is written when it was all installed.
-api_tools_wanted() { printf 'redocly %s, python %s\n' "$redocly_version" "$(cksum <"$api_requirements")"; }
-
-require_python() {
-  python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
-    die "scripts/check-api needs Python 3.10 or newer with venv. Install it (Debian, Ubuntu: apt install python3 python3-venv)."
+# Sets both; installs what is not there yet.
+ensure_api_tools() {
+  ensure_python_environment check-api-python "$root/scripts/check-api.requirements.txt" schemathesis || return 1
+  api_python=$python
+  install_once check-api-linter "$redocly_version" is_api_linter "the linter of OpenAPI documents" install_api_linter ||
+    return 1
+  api_linter=$(api_linter_of "$installed")
 }
 
-install_api_tools() {
-  local stamp="$api_tools/.installed"
-  [ "$(cat "$stamp" 2>/dev/null)" = "$(api_tools_wanted)" ] && return
-  require_python
-  lock
-  if [ "$(cat "$stamp" 2>/dev/null)" != "$(api_tools_wanted)" ]; then
-    say "Installing the tools of scripts/check-api ..."
-    rm -rf "$api_tools"
-    mkdir -p "$api_tools" || die "cannot write to $api_tools"
-    # A package.json of its own: without one, bun would install into the repository.
-    printf '{"private":true,"dependencies":{"@redocly/cli":"%s"}}\n' "$redocly_version" >"$api_tools/package.json"
-    "$bun" install --cwd "$api_tools" --no-save >&2 || die "the linter could not be installed"
-    python3 -m venv "$api_tools/venv" >&2 &&
-      "$api_tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$api_requirements" >&2 ||
-      die "schemathesis could not be installed"
-    api_tools_wanted >"$stamp"
-  fi
-  unlock
+api_linter_of() { printf '%s/node_modules/@redocly/cli/bin/cli.js\n' "$1"; }
+
+is_api_linter() { [ -f "$(api_linter_of "$1")" ]; }
+
+install_api_linter() {
+  mkdir -p "$fresh/done" || return 1
+  # A package.json of its own: without one, bun would install into the repository.
+  printf '{"private":true,"dependencies":{"@redocly/cli":"%s"}}\n' "$redocly_version" >"$fresh/done/package.json"
+  "$bun" install --cwd "$fresh/done" --no-save
 }
 
 # lint_api_document URL: warnings count as errors; nothing is reported to its makers.
 lint_api_document() {
   REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
-    "$bun" "$api_tools/node_modules/@redocly/cli/bin/cli.js" lint --extends=recommended-strict "$1"
+    "$bun" "$api_linter" lint --extends=recommended-strict "$1"
 }
 
 # try_api URL [ARGUMENTS OF `schemathesis run`]
@@ -44,6 +39,6 @@ try_api() {
   local url=$1
   shift
   PYTHONDONTWRITEBYTECODE=1 SCHEMATHESIS_HOOKS="$root/scripts/check-api.py" \
-    "$api_tools/venv/bin/python" -m schemathesis.cli \
+    "$api_python" -m schemathesis.cli \
     --config-file "$root/scripts/check-api.toml" run "$url" --checks all "$@"
 }

@@ -3,6 +3,8 @@
 #
 # Debian's package is unpacked into .cache, not installed: installing it would start a service.
 
+. "$root/scripts/lib/install-once.sh"
+
 prometheus_bin=
 
 # has_prometheus FOLDER: whether both programs in it run and are new enough. "" is the path.
@@ -20,34 +22,19 @@ ensure_prometheus() {
     prometheus_bin=$(dirname "$(command -v prometheus)")
     return 0
   fi
-  prometheus_bin="$root/.cache/prometheus/usr/bin"
-  ! has_prometheus "$prometheus_bin" || return 0
-  mkdir -p "$root/.cache" || return 1
-  # A subshell: the lock ends with it, and so does whatever unpacking sets.
-  (
-    if command -v flock >/dev/null 2>&1; then
-      exec 8>"$root/.cache/prometheus.lock"
-      flock -n 8 || { say "Waiting for another download of Prometheus ..." && flock 8; }
-    fi
-    has_prometheus "$prometheus_bin" || unpack_prometheus
-  )
+  install_once prometheus "" is_prometheus "Debian's package of Prometheus" unpack_prometheus || return 1
+  prometheus_bin="$installed/usr/bin"
 }
 
-# Unpacks beside the place and renames into it, so that an interrupted run leaves nothing half done.
+is_prometheus() { has_prometheus "$1/usr/bin"; }
+
 unpack_prometheus() {
-  say "Getting Debian's package of Prometheus into .cache ..."
-  fresh=$(mktemp -d "$root/.cache/prometheus-new.XXXXXX") || return 1
-  trap 'rm -rf "$fresh"' EXIT # of the subshell
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
-  if command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 && download_prometheus >&2 &&
-    dpkg-deb -x "$fresh"/prometheus_*.deb "$fresh/files" && has_prometheus "$fresh/files/usr/bin"; then
-    rm -rf "$root/.cache/prometheus"
-    mv "$fresh/files" "$root/.cache/prometheus"
-  else
-    say "error: Prometheus 2.42 or later with promtool is missing; put both into the path (Debian: apt install prometheus; or https://prometheus.io/download)."
-    return 1
+  if command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 && download_prometheus &&
+    dpkg-deb -x "$fresh"/prometheus_*.deb "$fresh/done" && is_prometheus "$fresh/done"; then
+    return 0
   fi
+  say "error: Prometheus 2.42 or later with promtool is missing; put both into the path (Debian: apt install prometheus; or https://prometheus.io/download)."
+  return 1
 }
 
 # The lists of packages may be older than the packages. Updating them needs root, downloading does not.

@@ -1,8 +1,5 @@
-# What the tests of the Tarantool driver need: Tarantool 2.6 or later, luacheck, and the official Python connector.
+# What the tests of the Tarantool driver need: Tarantool 2.6 or later and luacheck.
 # Sourced; each function installs what is missing or says by name what to install. Progress goes to standard error.
-
-tarantool_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
-tarantool_connector_version=1.2.0
 
 tarantool_say() { printf '%s\n' "$*" >&2; }
 
@@ -48,19 +45,4 @@ ensure_luacheck() {
   fi
   tarantool_say "error: luacheck is missing; install the package \`lua-check\` (or: luarocks install luacheck)."
   return 1
-}
-
-# ensure_python_connector: prints the folder that PYTHONPATH has to name.
-ensure_python_connector() {
-  local target="$tarantool_root/.cache/python-tarantool-$tarantool_connector_version"
-  if ! PYTHONPATH=$target python3 -c 'import tarantool' 2>/dev/null; then
-    tarantool_say "Installing the Python connector ..."
-    rm -rf "$target.new"
-    python3 -m pip install --quiet --disable-pip-version-check --target "$target.new" \
-      "tarantool==$tarantool_connector_version" >&2 && rm -rf "$target" && mv "$target.new" "$target" || {
-      tarantool_say "error: the Python connector is missing; install it with: pip install tarantool==$tarantool_connector_version"
-      return 1
-    }
-  fi
-  printf '%s\n' "$target"
 }

@@ -6,8 +6,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { StreamError } from "../../core/errors.ts";
 import { HttpClient } from "../../testing/http-client.ts";
+import { installedPath } from "../../testing/installed.ts";
 import { startTestServer } from "../../testing/server.ts";
-import { ensureTool, startTarantool, type TestTarantool } from "../../testing/tarantool.ts";
+import { startTarantool, type TestTarantool } from "../../testing/tarantool.ts";
 import { WsClient } from "../../testing/ws-client.ts";
 import { ack, configOf, digestOf, entryOf, everything, nameOf, publish, refusalOf, subjectOf } from "../cases/kit.ts";
 import { type Measure, openTarantoolMetadata, type TarantoolMetadata } from "./index.ts";
@@ -47,7 +48,7 @@ const measure: Measure = async (object) => {
 };
 
 beforeAll(async () => {
-  connector = await ensureTool("python_connector");
+  connector = await installedPath("tarantool-connector", "tarantool_connector");
   tarantool = await startTarantool();
   store = await openTarantoolMetadata({ ...tarantool.address, dedupeWindowMs: 1000, measure });
 }, 120_000);
@@ -59,8 +60,7 @@ afterAll(async () => {
 
 const callAs = async (user: string, password: string, calls: readonly Call[]): Promise<unknown[]> => {
   const request = [tarantool.port, user, password, calls.map(([name, ...rest]) => [name, rest])];
-  const child = Bun.spawn(["python3", "-c", script, JSON.stringify(request)], {
-    env: { ...process.env, PYTHONPATH: connector },
+  const child = Bun.spawn([connector, "-c", script, JSON.stringify(request)], {
     stdout: "pipe",
     stderr: "pipe",
   });
@@ -313,10 +313,7 @@ describe("rights", () => {
     await other.restart("SIGTERM");
     const { user, password } = other.address;
     const request = [other.port, user, password, [["mts_test_reset", []]]];
-    const child = Bun.spawn(["python3", "-c", script, JSON.stringify(request)], {
-      env: { ...process.env, PYTHONPATH: connector },
-      stdout: "pipe",
-    });
+    const child = Bun.spawn([connector, "-c", script, JSON.stringify(request)], { stdout: "pipe" });
     expect(await new Response(child.stdout).text()).toContain('"refused"');
   });
 });
