@@ -10,6 +10,7 @@ import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { settings } from "../src/config-settings.ts";
 import { guard, release } from "../src/testing/guardian.ts";
+import { installedPath } from "../src/testing/installed.ts";
 import {
   type ComposeService,
   compose,
@@ -41,11 +42,8 @@ describe("schemas", () => {
   let actionlint: string;
 
   beforeAll(async () => {
-    const script = `. "$0/bootstrap.sh" && . "$0/deploy-tools.sh" && ensure_deploy_tools && ensure_actionlint &&
-      printf '%s\\n' "$deploy_python" "$actionlint"`;
-    const child = Bun.spawn(["bash", "-c", script, join(root, "scripts/lib")], { stdin: "ignore", stderr: "inherit" });
-    [python = "", actionlint = ""] = (await new Response(child.stdout).text()).split("\n");
-    if ((await child.exited) !== 0) throw new Error("the checkers could not be installed; standard error says why");
+    python = await installedPath("deploy-tools", "deploy_python");
+    actionlint = await installedPath("deploy-tools", "actionlint");
   }, 300_000);
 
   /** Everything a checker has to say, and whether it is content. */

@@ -1,4 +1,4 @@
-# Gets the checkers of the deployment files (deploy-tools.requirements.txt says which): `ensure_deploy_tools` sets
+# Gets the checkers of the deployment files (deploy-tools.requirements.txt says which): `ensure_deploy_python` sets
 # $deploy_python to a Python that has them, `ensure_actionlint` sets $actionlint; sourced after bootstrap.sh.
 #
 # They are installed from PyPI (about fifteen seconds, once) into .cache/deploy-tools-CHECKSUM, and with Go (about twenty)
@@ -11,7 +11,7 @@ actionlint_version=v1.7.7
 actionlint=
 
 # Sets $deploy_python; installs when it is not there yet.
-ensure_deploy_tools() {
+ensure_deploy_python() {
   ensure_python_environment deploy-tools "$root/scripts/lib/deploy-tools.requirements.txt" \
     "the checkers of the deployment files" || return 1
   deploy_python=$python

@@ -58,8 +58,9 @@ make_python_environment() {
     "$fresh/done/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r "$1"
 }
 
-# with_go FOLDER ARGUMENTS OF `go`: runs Go there, behind everything else that the machine does. Settings of a
-# cross-compiling or vendoring caller would not fit (GOBIN is for `install` to set); with the same flags for all, what they share is compiled once.
+# with_go FOLDER ARGUMENTS OF `go`: runs Go there. Settings of a cross-compiling or vendoring caller would not fit (GOBIN
+# is for `go install`, and set by who calls it). The flags are the same for all, so that what they share, Go's own
+# library above all, is compiled once.
 with_go() {
   local folder=$1
   shift
@@ -67,6 +68,5 @@ with_go() {
     say "error: Go 1.26 or newer is needed, which is not installed (https://go.dev/dl)."
     return 1
   fi
-  (cd "$folder" && env -u GOOS -u GOARCH GOFLAGS="-trimpath -buildvcs=false" GOWORK=off CGO_ENABLED=0 \
-    nice -n 10 go "$@")
+  (cd "$folder" && env -u GOOS -u GOARCH GOFLAGS="-trimpath -buildvcs=false" GOWORK=off CGO_ENABLED=0 go "$@")
 }

@@ -1,11 +1,11 @@
 # What the tests of the metrics need: Prometheus with promtool, 2.42 or later (Debian's package `prometheus`). Sourced after
-# bootstrap.sh; `ensure_prometheus` sets $prometheus_bin to the folder that has both. Progress goes to standard error only.
+# bootstrap.sh; `ensure_prometheus` sets $prometheus to the folder that has both. Progress goes to standard error only.
 #
 # Debian's package is unpacked into .cache, not installed: installing it would start a service.
 
 . "$root/scripts/lib/install-once.sh"
 
-prometheus_bin=
+prometheus=
 
 # has_prometheus FOLDER: whether both programs in it run and are new enough. "" is the path.
 has_prometheus() {
@@ -16,14 +16,14 @@ has_prometheus() {
   [ "$major" -gt 2 ] || { [ "$major" -eq 2 ] && [ "$minor" -ge 42 ]; }
 }
 
-# Sets $prometheus_bin; unpacks the package when neither the path nor .cache has the programs.
+# Sets $prometheus; unpacks the package when neither the path nor .cache has the programs.
 ensure_prometheus() {
   if has_prometheus ""; then
-    prometheus_bin=$(dirname "$(command -v prometheus)")
+    prometheus=$(dirname "$(command -v prometheus)")
     return 0
   fi
   install_once prometheus "" is_prometheus "Debian's package of Prometheus" unpack_prometheus || return 1
-  prometheus_bin="$installed/usr/bin"
+  prometheus="$installed/usr/bin"
 }
 
 is_prometheus() { has_prometheus "$1/usr/bin"; }

@@ -21,5 +21,5 @@ ensure_services() {
 
 ensure_downloads() {
   ensure_tarantool && ensure_luacheck && ensure_chromium && ensure_prometheus && ensure_tarantool_connector &&
-    ensure_cloudevents_python && ensure_deploy_tools
+    ensure_cloudevents_python && ensure_deploy_python
 }

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { guard, release } from "./guardian.ts";
+import { installedPath } from "./installed.ts";
 
 /** How to start one. */
 export interface TestMinioOptions {
@@ -35,26 +36,12 @@ const pollMs = 25;
 /** A port that was free may be taken before MinIO binds it. */
 const startsMax = 3;
 
-const libraryFolder = join(import.meta.dir, "..", "..", "scripts", "lib");
-// The folder is an argument, not a part of the script: it may contain anything.
-const ensureScript = `. "$0/bootstrap.sh" && . "$0/minio.sh" && ensure_minio && printf %s "$minio"`;
-
 let binary: Promise<string> | undefined;
 
 /** Path of MinIO's binary; builds it when there is none yet, which takes minutes. */
 export const minioBinary = (): Promise<string> => {
-  binary ??= build();
+  binary ??= installedPath("minio", "minio");
   return binary;
-};
-
-const build = async (): Promise<string> => {
-  const child = Bun.spawn(["bash", "-c", ensureScript, libraryFolder], { stdin: "ignore", stderr: "inherit" });
-  guard(child.pid);
-  const path = await new Response(child.stdout).text();
-  const code = await child.exited;
-  release(child.pid);
-  if (code !== 0) throw new Error("MinIO could not be built; standard error says why");
-  return path;
 };
 
 /** A MinIO under test. */

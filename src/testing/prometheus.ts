@@ -7,26 +7,18 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { guard, release } from "./guardian.ts";
+import { installedPath } from "./installed.ts";
 import { WireMap } from "./wire.ts";
 
-const libraryFolder = join(import.meta.dir, "..", "..", "scripts", "lib");
-const ensureScript = `. "$0/bootstrap.sh" && . "$0/prometheus.sh" && ensure_prometheus && printf %s "$prometheus_bin"`;
 const pollMs = 50;
 /** A port that was free may be taken before Prometheus binds it. */
 const startsMax = 3;
 
 let folder: Promise<string> | undefined;
 
-const ensure = async (): Promise<string> => {
-  const child = Bun.spawn(["bash", "-c", ensureScript, libraryFolder], { stdin: "ignore", stderr: "inherit" });
-  const path = await new Response(child.stdout).text();
-  if ((await child.exited) !== 0) throw new Error("Prometheus is not there; standard error says why");
-  return path;
-};
-
 /** Path of `prometheus` or `promtool`; gets both when they are not there yet. */
 export const prometheusTool = async (name: "prometheus" | "promtool"): Promise<string> => {
-  folder ??= ensure();
+  folder ??= installedPath("prometheus", "prometheus");
   return join(await folder, name);
 };
 

@@ -5,6 +5,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { CloudEvent, type CloudEventV1, HTTP } from "cloudevents";
 import { guard, release } from "../guardian.ts";
+import { installedPath } from "../installed.ts";
 import { useTestServer } from "../server.ts";
 
 setDefaultTimeout(60_000);
@@ -124,9 +125,6 @@ describe("the SDK of npm", () => {
   });
 });
 
-const library = join(import.meta.dir, "..", "..", "..", "scripts", "lib");
-const ensure = `. "$0/bootstrap.sh" && . "$0/cloudevents.sh" && ensure_cloudevents_python && printf %s "$cloudevents_python"`;
-
 const run = async (command: readonly string[]): Promise<string> => {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   guard(child.pid);
@@ -143,7 +141,7 @@ interface PythonEvent {
 }
 
 test("the SDK of PyPI sends and gets events in every mode", async () => {
-  const python = await run(["bash", "-c", ensure, library]);
+  const python = await installedPath("cloudevents", "cloudevents_python");
   const { sent, batch, read, listed } = JSON.parse(
     await run([python, join(import.meta.dir, "python", "client.py"), server().url]),
   ) as {
