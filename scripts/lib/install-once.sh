@@ -20,6 +20,7 @@ install_once() {
     if command -v flock >/dev/null 2>&1; then
       exec 8>"$root/.cache/$name.lock"
       flock -n 8 || { say "Waiting for another installation of $what ..." && flock 8; }
+      rm -rf "$root/.cache/$name-new".* # what a killed run left
     fi
     ! "$probe" "$folder" || exit 0
     fresh=$(mktemp -d "$root/.cache/$name-new.XXXXXX") || exit 1
