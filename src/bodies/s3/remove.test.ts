@@ -53,7 +53,7 @@ describe("deleting from S3", () => {
   test.each(refusals)(
     "where many at once are refused with %d %s they go one by one from then on",
     async (status, code) => {
-      const { store, proxy } = await s3.behindProxy({ deadlineMs: 1000 });
+      const { store, proxy } = await s3.behindProxy();
       const objects = await written(store, 20);
       proxy.clear();
       proxy.inject({ kind: "answer", status, code }, 1000, isMultiDelete);
@@ -82,7 +82,7 @@ describe("deleting from S3", () => {
   });
 
   test("a server that refuses all, or is away, is unavailable, and nothing counts as deleted", async () => {
-    const { store, proxy } = await s3.behindProxy({ deadlineMs: 300 });
+    const { store, proxy } = await s3.behindProxy({ deadlineMs: 3000 });
     const objects = await written(store, 3);
     proxy.inject({ kind: "answer", status: 403, code: "AccessDenied" }, 1000, isMultiDelete);
     proxy.inject({ kind: "answer", status: 403, code: "AccessDenied" }, 1000, isDelete);

@@ -58,7 +58,7 @@ describe("writing while things go wrong", () => {
   });
 
   test("a server that stays busy or away: unavailable when the time is over", async () => {
-    const { store, proxy } = await s3.behindProxy({ deadlineMs: 200 });
+    const { store, proxy } = await s3.behindProxy({ deadlineMs: 1500 });
     proxy.inject({ kind: "answer", status: 503, code: "SlowDown" }, 10_000);
     const body = patternBytes(9, 1);
     expect(codeOf(await rejectionOf(store.writeSegment([body])))).toBe("unavailable");
