@@ -13,8 +13,10 @@ local writer = require("mts.writer")
 
 local M = {}
 
---- Objects, and messages, that are looked at before others get their turn.
-local turn_rows, turn_bodies = 1000, 500
+--- Objects that are read together.
+local turn_rows = 250
+--- How long this looks before others get their turn, in seconds.
+local turn_s = 0.002
 --- Objects in one answer.
 local objects_max = 1000
 --- Of so many for each that is handed out the best are chosen.
@@ -47,7 +49,8 @@ local function append_sorted(ids, list)
 end
 
 --- Until when, in seconds, objects are kept for calls that have not had their turn yet, by ids; nobody clears what
--- a call kept that never has it.
+-- a call kept that never has it. So are those in which nothing is left but rows on their way out: while a million of
+-- these go, each of their objects looks as if it were sparse.
 local kept, keep_s = {}, 5
 
 local function forget_kept()
@@ -57,8 +60,18 @@ local function forget_kept()
     end
 end
 
+--- Answers a function that lets others have their turn when it is time.
+local function turns()
+    local since_s = fiber.clock()
+    return function()
+        if fiber.clock() - since_s < turn_s then return end
+        writer.pause()
+        since_s = fiber.clock()
+    end
+end
+
 --- Ids of objects that look as if they were wanted: sparse ones, the worst first, then tiny ones, the oldest first.
-local function find(wanted, now_ms)
+local function find(wanted, now_ms, turn)
     local found, small, tiny_count = {}, {}, 0
     local enough = math.max(wanted.tiny_min, looked_at_per_object * wanted.objects_max)
     local field, after = objects.field, 0
@@ -79,7 +92,7 @@ local function find(wanted, now_ms)
         end
         if #rows == turn_rows then
             after = rows[#rows][field.id]
-            writer.pause()
+            turn()
         end
     until #rows < turn_rows
     local ids = {}
@@ -99,25 +112,21 @@ end
 function M.prepare(request)
     writer.settle()
     local wanted, now_ms = wanted_of(request), clock.now_ms()
-    local found, total, body_count, since_pause = {}, 0, 0, 0
+    local found, total, body_count, turn = {}, 0, 0, turns()
     forget_kept()
-    for _, id in ipairs(find(wanted, now_ms)) do
+    for _, id in ipairs(find(wanted, now_ms, turn)) do
         if #found >= wanted.objects_max then break end
         if kept[id] == nil and wanted_object(id, wanted, now_ms) ~= nil then
             local rows, bytes = sparse.bodies(id)
             local is_too_much = total + bytes > wanted.alive_bytes_max or body_count + #rows > bodies_max
             if #found > 0 and is_too_much then break end
+            kept[id] = fiber.clock() + keep_s
             -- What only rows on their way out point into dies by itself.
             if #rows > 0 then
                 found[#found + 1] = { id = id, bodies = rows }
-                kept[id] = fiber.clock() + keep_s
                 total, body_count = total + bytes, body_count + #rows
             end
-            since_pause = since_pause + 1 + #rows
-            if since_pause >= turn_bodies then
-                since_pause = 0
-                writer.pause()
-            end
+            turn()
         end
     end
     return found
