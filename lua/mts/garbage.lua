@@ -3,6 +3,7 @@
 
 local fiber = require("fiber")
 local log = require("log")
+local clock = require("mts.clock")
 local expiring = require("mts.expiring")
 local objects = require("mts.objects")
 local store = require("mts.store")
@@ -36,7 +37,7 @@ local took_s = 0
 
 --- Removes one slice.
 local function slice(context)
-    local started_at = fiber.clock()
+    local started_at = clock.elapsed_s()
     local noted = box.space.mts_garbage:pairs():nth(1)
     if noted == nil then return end
     local subject_id, through = noted[1], noted[2]
@@ -53,7 +54,7 @@ local function slice(context)
     released.finish(context.now_ms)
     if last ~= nil then remove_measured(subject_id, last) end
     if removed < slice_rows then store.delete("mts_garbage", subject_id) end
-    took_s = fiber.clock() - started_at
+    took_s = clock.elapsed_s() - started_at
 end
 
 --- Whether purged rows are still there.

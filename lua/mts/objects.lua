@@ -247,6 +247,13 @@ function M.spans(object_id)
     return found
 end
 
+local function visit_between(subject_id, first, last, object_id, visit)
+    for _, row in box.space.mts_messages:pairs({ subject_id, first }, { iterator = "GE" }) do
+        if row[store.message.subject_id] ~= subject_id or row[store.message.sequence] > last then return end
+        if row[store.message.object_id] == object_id then visit(row) end
+    end
+end
+
 --- Calls `visit(row)` for each stored message that points into an object, once, subject by subject in ascending order.
 function M.each_message(object_id, visit)
     local subject_id, subject, through
@@ -258,10 +265,8 @@ function M.each_message(object_id, visit)
         if subject ~= nil then
             local first = math.max(span[2], through + 1, subject.first)
             local last = math.min(span[3], subject.last)
-            for _, row in box.space.mts_messages:pairs({ subject_id, first }, { iterator = "GE" }) do
-                if row[store.message.subject_id] ~= subject_id or row[store.message.sequence] > last then break end
-                if row[store.message.object_id] == object_id then visit(row) end
-            end
+            -- Below the beginning there are only rows on their way out.
+            if first <= last then visit_between(subject_id, first, last, object_id, visit) end
             through = math.max(through, last)
         end
     end

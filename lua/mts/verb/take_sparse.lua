@@ -62,11 +62,11 @@ end
 
 --- Answers a function that lets others have their turn when it is time.
 local function turns()
-    local since_s = fiber.clock()
+    local since_s = clock.elapsed_s()
     return function()
-        if fiber.clock() - since_s < turn_s then return end
+        if clock.elapsed_s() - since_s < turn_s then return end
         writer.pause()
-        since_s = fiber.clock()
+        since_s = clock.elapsed_s()
     end
 end
 
