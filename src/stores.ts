@@ -111,7 +111,9 @@ const naming = async <T>(setting: string, opening: Promise<T>): Promise<T> => {
     return await opening;
   } catch (thrown) {
     const { code, message, fields, cause } = toStreamError(thrown);
-    throw new StreamError(code, `${setting}: ${message}`, fields, cause);
+    // Whoever starts a server has to know what is behind it, such as a name that does not resolve.
+    const reason = cause instanceof Error && !message.includes(cause.message) ? ` ${cause.message}` : "";
+    throw new StreamError(code, `${setting}: ${message}${reason}`, fields, cause);
   }
 };
 

@@ -405,7 +405,7 @@ export class AuthorizedBroker implements Broker {
   ): Promise<T> {
     if (this.#lifetime.isOver) return this.#refused(line, tokenExpired());
     if (!this.#access.may(...permissions) || !this.#access.covers(subject)) {
-      return this.#refused(line, permissionDenied(`to ${line.verb.replace("_", " ")} on this subject`));
+      return this.#refused(line, permissionDenied(`${permissions.join(" or ")} on this subject`));
     }
     return this.#audit.hears(line.verb) ? this.#audit.watch(line, run()) : run();
   }

@@ -197,6 +197,6 @@ export const decodeAttribute = (value: string): string => {
 
 /** The error of a content type that carries no event. */
 export const notJsonData = (): StreamError =>
-  new StreamError("unsupported_media_type", "The data of a CloudEvent must be application/json here.", {
+  new StreamError("unsupported_media_type", "Send events as application/json, also as the data of a CloudEvent.", {
     supported: ["application/json", cloudEventType, cloudBatchType],
   });

@@ -165,8 +165,12 @@ const timingOf = (raw: Readonly<Record<string, unknown>>): Timing =>
     expected: raw["expected_last_sequence"] !== undefined,
   });
 
-/** The error for a field that is not in the contract. */
-export const unknownField = (field: string): StreamError => {
+/**
+ * The error for a field that is not in the contract.
+ * @param known the fields that are, to be named
+ */
+export const unknownField = (field: string, known: readonly string[] = []): StreamError => {
   const shown = field.toWellFormed().slice(0, 100);
-  return new StreamError("unknown_field", `There is no field "${shown}" here.`, { field: shown });
+  const others = known.length === 0 ? "" : `; there are ${known.join(", ")}`;
+  return new StreamError("unknown_field", `There is no field "${shown}" here${others}.`, { field: shown });
 };

@@ -87,7 +87,8 @@ export const parsePublishedPointer = (subject: Subject, raw: unknown, bodyBytesM
   const fields = new Map<string, unknown>(Object.entries(raw));
   for (const field of fields.keys()) {
     if (!pointerFields.some((known) => known === field)) {
-      throw fault(field.toWellFormed().slice(0, 100), `A pointer knows the fields ${pointerFields.join(", ")}.`);
+      const shown = field.toWellFormed().slice(0, 100);
+      throw fault(shown, `A published pointer has no field "${shown}"; leave all but ${pointerFields.join(", ")} out.`);
     }
   }
   const [length, sha256, key] = [fields.get("length"), digestOf(fields.get("sha256")), fields.get("key")];

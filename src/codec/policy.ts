@@ -8,6 +8,7 @@ import { StreamError } from "../core/errors.ts";
 import { recipientsMax } from "../core/limits.ts";
 import type { FilterPolicy, RetentionPolicy } from "../core/policy.ts";
 import { type ConsumerName, parseConsumerName } from "../core/subject.ts";
+import { unknownField } from "./draft.ts";
 
 const fields = [
   "max_age",
@@ -39,9 +40,7 @@ export const parsePolicy = (raw: unknown): RetentionPolicy => {
   }
   const given = new Map<string, unknown>(Object.entries(raw));
   for (const field of given.keys()) {
-    if (!fields.some((known) => known === field)) {
-      throw new StreamError("unknown_field", `A policy knows the fields ${fields.join(", ")}.`, { field });
-    }
+    if (!fields.some((known) => known === field)) throw unknownField(field, fields);
   }
   const retain = parseRetain(given.get("retain"));
   const recipients = parseRecipients(given.get("recipients") ?? null, retain);

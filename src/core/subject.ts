@@ -25,7 +25,7 @@ const nameFault = (raw: string, ascii: RegExp, unicode: RegExp, bytesMax: number
   if (raw.length === 0) return "is empty";
   if (raw.length > bytesMax) return `is longer than ${bytesMax} bytes`;
   if (ascii.test(raw)) return undefined;
-  if (!unicode.test(raw)) return "has a character that is not a letter, mark, digit or one of _ - / : @ % + = ~ .";
+  if (!unicode.test(raw)) return "has a character other than letters, marks, digits, _ - / : @ % + = ~ and dots";
   if (utf8Bytes(raw) > bytesMax) return `is longer than ${bytesMax} bytes`;
   if (raw.normalize("NFC") !== raw) return "is not in Unicode normalization form C";
   return undefined;

@@ -2,7 +2,7 @@
  * Fields of structured request bodies (JSON or msgpack maps), strictly: every field is known and in bounds.
  * @module
  */
-import { StreamError } from "../../core/errors.ts";
+import { unknownField } from "../../codec/draft.ts";
 import { type IntegerBounds, invalidParameter } from "./query.ts";
 
 /** A body map whose names were checked. */
@@ -17,9 +17,7 @@ export const parseFields = (raw: unknown, known: readonly string[]): Fields => {
     throw invalidParameter("body", "The body must be an object.");
   }
   for (const field of Object.keys(raw)) {
-    if (!known.includes(field)) {
-      throw new StreamError("unknown_field", `The body knows the fields ${known.join(", ")}.`, { field });
-    }
+    if (!known.includes(field)) throw unknownField(field, known);
   }
   return raw as Fields;
 };

@@ -35,7 +35,9 @@ export const parseQuery = (url: string, known: readonly string[]): Query => {
     const equals = pair.indexOf("=");
     const name = percentDecode(equals === -1 ? pair : pair.slice(0, equals));
     if (!known.includes(name)) {
-      const detail = known.length === 0 ? "This path has no query parameters." : `This path knows ${known.join(", ")}.`;
+      const shown = name.toWellFormed().slice(0, 100);
+      const others = known.length === 0 ? "no query parameters" : `the query parameters ${known.join(", ")}`;
+      const detail = `There is no query parameter "${shown}" here; the path has ${others}.`;
       throw new StreamError("unknown_parameter", detail, { parameter: name });
     }
     if (query.has(name)) throw invalidParameter(name, `${name} is given more than once.`);

@@ -64,7 +64,9 @@ export const mountRoutes = (
   const unmatched = meter.counter("other", "unmatched");
   router.onError(({ error, code }) => {
     const response = problemResponse(
-      code === "NOT_FOUND" ? new StreamError("not_found", "There is no such path.") : report(error, undefined, log),
+      code === "NOT_FOUND"
+        ? new StreamError("not_found", "There is no such path; /docs shows all.")
+        : report(error, undefined, log),
     );
     unmatched(response.status, 0);
     return response;

@@ -11,7 +11,8 @@ import { schemas } from "./schemas.ts";
 
 const description =
   "A message streaming server: ordered subjects, durable publishes, reads, live tails and consumers. Errors are " +
-  "`application/problem+json` with a stable `code`. The Event Hub answers GraphQL, too: `/graphql`.";
+  "`application/problem+json` with a stable `code`. What is not described here: WebSocket at `/v1/ws`, GraphQL of the " +
+  "Event Hub at `/graphql`, and the console for browsers at `/`.";
 
 type Documentation = NonNullable<NonNullable<Parameters<typeof swagger>[0]>["documentation"]>;
 
