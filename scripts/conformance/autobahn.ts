@@ -8,7 +8,8 @@ import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { runCommand } from "../command/main.ts";
+import { optionLines, type ParsedOptions, parseCommandLine } from "../command/options.ts";
 import { runTool, startChild } from "./child.ts";
 
 const here = import.meta.dir;
@@ -17,6 +18,29 @@ const packages = join(cache, "packages");
 const agent = "minitoolstream";
 /** Results that are no failure: what the protocol leaves open, and compression, which the server does not offer. */
 const harmless: ReadonlySet<string> = new Set(["OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED"]);
+
+const specs = {
+  python: { value: "FILE", meaning: "Python 2.7 (default: pyenv's 2.7.18, or python2.7 on the path)" },
+  help: { meaning: "this text" },
+};
+
+const help = (): string => `Usage: bun scripts/conformance/autobahn.ts [options]
+
+Runs the Autobahn test suite against an echo server on the socket options of the product, and names the cases that fail.
+
+${optionLines(specs)}
+Exit code: 0 no case failed; 1 one did, or the suite broke off; 2 wrong options, or no Python 2.7.
+`;
+
+interface Options {
+  readonly python: string | undefined;
+}
+
+const parse = (argv: readonly string[]): ParsedOptions<Options> =>
+  parseCommandLine(argv, { specs, help }, ({ python }) => ({
+    options: { python: typeof python === "string" ? python : undefined },
+    errors: [],
+  }));
 
 interface CaseResult {
   readonly behavior: string;
@@ -75,9 +99,8 @@ run()`;
   }
 };
 
-const main = async (argv: readonly string[]): Promise<number> => {
-  const { values } = parseArgs({ args: [...argv], options: { python: { type: "string" } } });
-  const python = pythonOf(values.python);
+const main = async (options: Options): Promise<number> => {
+  const python = pythonOf(options.python);
   if (python === undefined) {
     process.stderr.write("autobahn: needs Python 2.7: pyenv install 2.7.18, or name one with --python\n");
     return 2;
@@ -98,4 +121,4 @@ const main = async (argv: readonly string[]): Promise<number> => {
   return failed.length === 0 && results.length > 0 ? 0 : 1;
 };
 
-if (import.meta.main) process.exit(await main(Bun.argv.slice(2)));
+if (import.meta.main) process.exit(await runCommand("autobahn", parse(Bun.argv.slice(2)), main));

@@ -7,11 +7,26 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runCommand } from "../command/main.ts";
+import { optionLines, type ParsedOptions, parseCommandLine } from "../command/options.ts";
 import { type RunningChild, runTool, startChild } from "./child.ts";
 
 const here = import.meta.dir;
 const cache = join(here, "..", "..", ".cache", "h2spec");
 const binary = join(cache, "h2spec");
+
+const specs = { help: { meaning: "this text" } };
+
+const help = (): string => `Usage: bun scripts/conformance/h2spec.ts
+
+Runs h2spec against the gRPC port and against a bare HTTP/2 server of the same runtime, and names where they differ.
+
+${optionLines(specs)}
+Exit code: 0 the gRPC port is no worse; 1 it is, or the run broke off; 2 wrong options.
+`;
+
+const parse = (argv: readonly string[]): ParsedOptions<undefined> =>
+  parseCommandLine(argv, { specs, help }, () => ({ options: undefined, errors: [] }));
 
 /** Cases by name; true = passed, undefined = skipped. */
 type Results = ReadonlyMap<string, boolean | undefined>;
@@ -85,4 +100,4 @@ const main = async (): Promise<number> => {
   return worse === 0 && grpc.size > 0 && grpc.size === bare.size ? 0 : 1;
 };
 
-if (import.meta.main) process.exit(await main());
+if (import.meta.main) process.exit(await runCommand("h2spec", parse(Bun.argv.slice(2)), main));
