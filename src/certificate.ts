@@ -29,11 +29,11 @@ const lookMsDefault = 2000;
 export const readCertificate = async (files: TlsChoice): Promise<Certificate> => check(files, await read(files));
 
 const read = async ({ certPath, keyPath }: TlsChoice): Promise<Certificate> => {
-  const text = (path: string): Promise<string> =>
+  const text = (setting: string, path: string): Promise<string> =>
     readFile(path, "utf8").catch((error: unknown) => {
-      throw new CertificateError(`${path} cannot be read: ${messageOf(error)}`);
+      throw new CertificateError(`${setting}: ${path} cannot be read: ${messageOf(error)}`);
     });
-  const [cert, key] = await Promise.all([text(certPath), text(keyPath)]);
+  const [cert, key] = await Promise.all([text("tls_cert", certPath), text("tls_key", keyPath)]);
   return { cert, key };
 };
 

@@ -99,7 +99,7 @@ const folderError = (folder: string, thrown: unknown): DataFolderError => {
   const reason =
     code === "EACCES" || code === "EPERM" || code === "EROFS"
       ? `this user (uid ${process.getuid?.() ?? "unknown"}) may not write in it; give it the right, or name another one (MTS_DATA_DIR).`
-      : String(thrown);
+      : `${thrown instanceof Error ? thrown.message : String(thrown)}; name another one (MTS_DATA_DIR).`;
   return new DataFolderError(`The data folder ${folder} cannot be used: ${reason}`, { cause: thrown });
 };
 

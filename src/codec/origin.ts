@@ -66,13 +66,21 @@ export const corsHeaders = (request: Request): Readonly<Record<string, string>> 
 export const checkOrigin = (request: Request, allowedOrigins: readonly string[]): StreamError | undefined => {
   const host = request.headers.get("host") ?? "";
   if (host !== "" && !hostAllowed(host, allowedOrigins)) {
-    return new StreamError("origin_not_allowed", "This Host is not the server's own; list its origin as allowed.", {
-      host,
-    });
+    return new StreamError(
+      "origin_not_allowed",
+      "This Host is not the server's own; its origin must be in MTS_ALLOWED_ORIGINS.",
+      {
+        host,
+      },
+    );
   }
   const origin = request.headers.get("origin");
   if (origin === null || sameOrigin(origin, host) || listed(origin, allowedOrigins)) return undefined;
-  return new StreamError("origin_not_allowed", "Pages of this origin may not call the server; list it as allowed.", {
-    origin,
-  });
+  return new StreamError(
+    "origin_not_allowed",
+    "Pages of this origin may not call the server; it must be in MTS_ALLOWED_ORIGINS.",
+    {
+      origin,
+    },
+  );
 };
