@@ -172,6 +172,9 @@ const serve = async (
 
   const certificate = config.tls && (await readCertificate(config.tls));
   await broker.start();
+  // When the rest of the start fails, actors must have let go of the stores before these are closed; a stop sees to it.
+  const started = held.use(new AsyncDisposableStack());
+  started.defer(() => broker.drain());
   for (const { filter, policy } of config.policies) await broker.putPolicy(filter, policy);
   const listener = new Listener<SocketState | GraphqlSocketState>({
     hostname: config.httpHost,
@@ -253,6 +256,7 @@ const serve = async (
     node,
     max_frame_bytes: frameBytesMax(bodyBytesMax),
   });
+  started.move();
 
   return {
     urls: grpc === undefined ? [url] : [url, grpc.url],

@@ -95,6 +95,7 @@ describe("under TLS", () => {
       (error: unknown) => String(error),
     );
     expect(message).toContain(`port ${port} on 127.0.0.1 is taken`);
+    expect(message).not.toContain("actor_waits");
   });
 });
 
