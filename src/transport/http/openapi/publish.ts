@@ -92,7 +92,7 @@ export const publishOperation: Operation = {
     inQuery(
       "wait",
       "Wait until the message is acknowledged: by as many as release it (`acked`), or by N consumers (`acked:N`).",
-      { type: "string", pattern: "^acked(?::[1-9][0-9]{0,5})?$" },
+      { type: "string", pattern: "^acked(?::(?:[1-9][0-9]{0,5}|1000000))?$" },
     ),
     inQuery("wait_ms", "How long to wait for acknowledgements, in milliseconds.", {
       ...integer(0, ackedWaitMsMax),
