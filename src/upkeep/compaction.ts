@@ -33,6 +33,8 @@ const wholeBytesMax = 16 * MiB;
 const leaseMs = { min: 1000, max: 2 * 60_000 } as const;
 /** Damaged bodies and objects without gain that are remembered, so that they are not looked at again and again. */
 const rememberedMax = 10_000;
+/** Objects that are read at once: more keep a body store busy for so long that publishes notice. */
+const readAtOnceMax = 4;
 /** Hashed in one go before others get their turn. */
 const turnBytesMax = MiB / 2;
 
@@ -255,22 +257,24 @@ class Compaction {
 
   /** Tells of each body, undefined when it is not what was written. @throws StreamError `unavailable` */
   async #readInto(refs: readonly BodyRef[], told: (ref: BodyRef, body: Uint8Array | undefined) => void): Promise<void> {
-    const results = await this.stores.bodies.read(refs);
-    await this.options.turn?.();
     let hashedBytes = 0;
-    for (const [index, ref] of refs.entries()) {
-      const result = results[index] ?? { fault: "missing" };
-      if (isBodyFault(result)) {
-        if (result.fault === "failed") throw unreadable(ref, result.cause);
-        told(ref, undefined);
-        continue;
-      }
-      told(ref, isWhole(ref, result) ? result : undefined);
-      hashedBytes += result.length;
-      if (hashedBytes < turnBytesMax) continue;
-      hashedBytes = 0;
-      await new Promise((resolve) => setImmediate(resolve));
+    for (const some of byObjects(refs, readAtOnceMax)) {
+      const results = await this.stores.bodies.read(some);
       await this.options.turn?.();
+      for (const [index, ref] of some.entries()) {
+        const result = results[index] ?? { fault: "missing" };
+        if (isBodyFault(result)) {
+          if (result.fault === "failed") throw unreadable(ref, result.cause);
+          told(ref, undefined);
+          continue;
+        }
+        told(ref, isWhole(ref, result) ? result : undefined);
+        hashedBytes += result.length;
+        if (hashedBytes < turnBytesMax) continue;
+        hashedBytes = 0;
+        await new Promise((resolve) => setImmediate(resolve));
+        await this.options.turn?.();
+      }
     }
   }
 
@@ -286,6 +290,22 @@ class Compaction {
 const placeOf = ({ object, offset }: BodyRef): string => `${object}:${offset}`;
 
 const storedBytesOf = ({ storedLength, length }: BodyRef): number => storedLength ?? length;
+
+/** Bodies in the order they come, those of so many objects together. */
+function* byObjects(refs: readonly BodyRef[], objectsMax: number): Generator<readonly BodyRef[]> {
+  let some: BodyRef[] = [];
+  const objects = new Set<string>();
+  for (const ref of refs) {
+    if (objects.size === objectsMax && !objects.has(ref.object)) {
+      yield some;
+      some = [];
+      objects.clear();
+    }
+    some.push(ref);
+    objects.add(ref.object);
+  }
+  if (some.length > 0) yield some;
+}
 
 /** Bodies in the order they come, as many as are written together; a large one alone. */
 function* batchesOf(refs: readonly BodyRef[], max: BatchBounds): Generator<readonly BodyRef[]> {

@@ -14,7 +14,7 @@ local M = {}
 
 --- Messages deleted in one call after which no other subject is begun, and of one subject what is deleted from behind
 -- others: some ten milliseconds, so that nobody else waits for long.
-local expired_enough = 1600
+local expired_enough = 1000
 
 --- Whether there is anything that could be to do.
 local function is_idle()
