@@ -22,6 +22,8 @@ import type { StepSize } from "./step-size.ts";
 const subjectsMax = 256;
 /** Objects deleted, or forgotten, at a time where nobody says otherwise. */
 const objectsMax = 500;
+/** Deletions, one after the other, of what is handed out together. */
+const stepsTaken = 8;
 /** Sizes asked for at once, where the metadata store does not tell them. */
 const sizesMax = 8;
 /** Bounds of the time that a node has for the objects it was handed; twice handed out does no harm. */
@@ -150,25 +152,40 @@ class Pass {
     const { graceMs, removed } = this.#options;
     const lease = Math.min(leaseMs.max, Math.max(leaseMs.min, graceMs));
     while (!this.#isOver()) {
-      const limit = this.#options.deletion?.size ?? objectsMax;
+      const limit = Math.min(objectsMax, (this.#options.deletion?.size ?? objectsMax) * stepsTaken);
       const taken = await this.#stores.metadata.takeDead({ limit, minAgeMs: graceMs, leaseMs: lease });
       if (taken.length === 0) return;
       // What is not forgotten comes again.
       const standing = taken.filter(({ object }) => !removed.has(object));
-      const sizes = await this.#sizesOf(standing);
-      const left = new Set(standing.length === 0 ? [] : await this.#remove(standing.map(({ object }) => object)));
-      const gone = standing.flatMap(({ object }) => (left.has(object) ? [] : [object]));
-      removed.add(gone);
-      const held = taken.flatMap(({ object }) => (left.has(object) ? [] : [object]));
-      if (removed.holdMs !== undefined) await this.#stores.metadata.holdDead(held, removed.holdMs);
-      await this.#did({
-        // What another round had deleted before it died, or before it forgot, is not counted again.
-        objects: this.figures.objects + gone.filter((object) => sizes.get(object) !== null).length,
-        bytes: this.figures.bytes + gone.reduce((sum, object) => sum + (sizes.get(object) ?? 0), 0),
-        left: this.figures.left + left.size,
-      });
+      const left = new Set<string>();
+      for (let first = 0; first < standing.length && !this.#isOver(); ) {
+        const some = standing.slice(first, first + (this.#options.deletion?.size ?? objectsMax));
+        for (const object of await this.#removeSome(some)) left.add(object);
+        first += some.length;
+      }
+      const held = taken.flatMap(({ object }) => (removed.has(object) && !left.has(object) ? [object] : []));
+      if (removed.holdMs !== undefined && held.length > 0) {
+        await this.#stores.metadata.holdDead(held, removed.holdMs);
+        await this.#did({});
+      }
       if (taken.length < limit) return;
     }
+  }
+
+  /** Deletes objects; answers those that are still there. */
+  async #removeSome(objects: readonly DeadObject[]): Promise<readonly string[]> {
+    const sizes = await this.#sizesOf(objects);
+    const left = await this.#remove(objects.map(({ object }) => object));
+    const standing = new Set(left);
+    const gone = objects.flatMap(({ object }) => (standing.has(object) ? [] : [object]));
+    this.#options.removed.add(gone);
+    await this.#did({
+      // What another round had deleted before it died, or before it forgot, is not counted again.
+      objects: this.figures.objects + gone.filter((object) => sizes.get(object) !== null).length,
+      bytes: this.figures.bytes + gone.reduce((sum, object) => sum + (sizes.get(object) ?? 0), 0),
+      left: this.figures.left + left.length,
+    });
+    return left;
   }
 
   async forgetRemoved(): Promise<void> {
