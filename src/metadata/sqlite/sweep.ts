@@ -9,7 +9,7 @@ import { giveUpOverdue } from "./dead-letters.ts";
 import { cutExpired, trimSubject } from "./retention.ts";
 
 /** Messages that one transaction deletes before it lets others go first. */
-const sliceMessages = 500;
+const sliceMessages = 150;
 
 /** The subjects of a sweep: at most `limit` after a name in byte order, and where to go on. */
 export const subjectsToSweep = (
