@@ -2,7 +2,7 @@
  * The composition root: it puts the server together, runs it, and ends it cleanly.
  * @module
  */
-import { loadActors } from "../actors/application/load.ts";
+import { ActorLoadError, loadActors } from "../actors/application/load.ts";
 import type { ActorDefinition } from "../actors/define.ts";
 import { createAuthenticator } from "./auth/authenticator.ts";
 import { createBroker } from "./broker/index.ts";
@@ -352,7 +352,8 @@ export const runProcess = async (argv: readonly string[], seams: Seams = {}): Pr
     server = await startServer(config, log, seams);
   } catch (error) {
     process.stderr.write(`minitoolstream: ${startFailure(error, config)}\n`);
-    process.exit(1);
+    // An actor that cannot be loaded is a wrong setting.
+    process.exit(error instanceof ActorLoadError ? 2 : 1);
   }
   let stopping = false;
   const stop = (signal: string): void => {

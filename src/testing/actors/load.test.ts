@@ -60,6 +60,20 @@ describe("a server does not start with an actor that cannot be", () => {
     );
     expect(await refusalOf("Metrics!")).toContain("is no list of actors");
   });
+
+  test("with the exit code of a wrong setting", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "mts-actors-"));
+    try {
+      const argv = ["--actors", "nothing", "--http-port", "0", "--data-dir", folder];
+      const child = Bun.spawn([process.execPath, join(repository, "src/main.ts"), ...argv], {
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      expect(await child.stderr.text()).toContain("there is no such actor");
+      expect(await child.exited).toBe(2);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
 });
 
 describe("the example of the README", () => {
