@@ -76,8 +76,6 @@ local function repeatable(name)
     end
 end
 
-local has_time = true
-
 local function unpack_request(packed)
     local done, request = pcall(function() return (msgpack.decode(wire.bytes(packed))) end)
     if not done or type(request) ~= "table" then
@@ -95,6 +93,9 @@ local function exported(run)
         return wire.answer(msgpack.encode({ code, reason }))
     end
 end
+
+--- Said of what is upkeep, see `write`.
+local has_time = true
 
 --- Names and functions of everything that is exported.
 function M.functions()

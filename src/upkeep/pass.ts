@@ -157,35 +157,30 @@ class Pass {
       if (taken.length === 0) return;
       // What is not forgotten comes again.
       const standing = taken.filter(({ object }) => !removed.has(object));
-      const left = new Set<string>();
       for (let first = 0; first < standing.length && !this.#isOver(); ) {
         const some = standing.slice(first, first + (this.#options.deletion?.size ?? objectsMax));
-        for (const object of await this.#removeSome(some)) left.add(object);
+        await this.#removeSome(some);
         first += some.length;
       }
-      const held = taken.flatMap(({ object }) => (removed.has(object) && !left.has(object) ? [object] : []));
-      if (removed.holdMs !== undefined && held.length > 0) {
-        await this.#stores.metadata.holdDead(held, removed.holdMs);
-        await this.#did({});
-      }
+      const held = taken.flatMap(({ object }) => (removed.has(object) ? [object] : []));
+      if (removed.holdMs !== undefined && held.length > 0) await this.#stores.metadata.holdDead(held, removed.holdMs);
+      await this.#did({});
       if (taken.length < limit) return;
     }
   }
 
-  /** Deletes objects; answers those that are still there. */
-  async #removeSome(objects: readonly DeadObject[]): Promise<readonly string[]> {
+  /** Deletes objects; those that are gone are among the removed then. */
+  async #removeSome(objects: readonly DeadObject[]): Promise<void> {
     const sizes = await this.#sizesOf(objects);
-    const left = await this.#remove(objects.map(({ object }) => object));
-    const standing = new Set(left);
-    const gone = objects.flatMap(({ object }) => (standing.has(object) ? [] : [object]));
+    const left = new Set(await this.#remove(objects.map(({ object }) => object)));
+    const gone = objects.flatMap(({ object }) => (left.has(object) ? [] : [object]));
     this.#options.removed.add(gone);
     await this.#did({
       // What another round had deleted before it died, or before it forgot, is not counted again.
       objects: this.figures.objects + gone.filter((object) => sizes.get(object) !== null).length,
       bytes: this.figures.bytes + gone.reduce((sum, object) => sum + (sizes.get(object) ?? 0), 0),
-      left: this.figures.left + left.length,
+      left: this.figures.left + left.size,
     });
-    return left;
   }
 
   async forgetRemoved(): Promise<void> {

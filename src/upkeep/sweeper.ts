@@ -22,7 +22,7 @@ const busyRate = 400;
 const countedMs = 250;
 /** How long deleting may take at a time, in milliseconds: while nobody publishes, and else. And objects of it. */
 const deletionMs = { idle: 250, publishing: 15 } as const;
-const deletedAtOnce = { min: 4, max: 1000 } as const;
+const deletedAtOnce = { min: 4, max: 500 } as const;
 /** Rewriting that takes longer, in milliseconds, goes on in the next pass, which comes at once: what expires goes first. */
 const compactionMsMax = 5000;
 /** Publishes that are under way go before a step, which waits no longer than this for them, in milliseconds. */
