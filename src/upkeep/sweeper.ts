@@ -151,7 +151,7 @@ export class Sweeper {
     let sinceMs = elapsedMs();
     return async () => {
       const restShare = restShares.idle + (restShares.busy - restShares.idle) * this.#load();
-      await pause((elapsedMs() - sinceMs - this.#waitedMs) * restShare, this.#stopping.signal);
+      await pause(Math.max(0, elapsedMs() - sinceMs - this.#waitedMs) * restShare, this.#stopping.signal);
       await this.#turn();
       this.#waitedMs = 0;
       sinceMs = elapsedMs();

@@ -32,7 +32,7 @@ const withoutUpkeep = async (rig: UpkeepRig, bench: Bench, { show }: UpkeepOptio
   const { warmupMs, beforeMs } = whiles(bench);
   const server = await rig.startServer(noUpkeepFlags);
   try {
-    const publisher = await PacedPublisher.start(server.url, paces.compaction, bodyBytes);
+    await using publisher = await PacedPublisher.start(server.url, paces.compaction, bodyBytes);
     await Bun.sleep(warmupMs);
     const fromMs = performance.now();
     await Bun.sleep(beforeMs);
@@ -91,7 +91,7 @@ export const compactionScenario = (options: UpkeepOptions): Scenario => {
         const startMs = performance.now();
         const pids = { server: server.pid, store: rig.backends?.minio.pid };
         const storeBefore = ioOf(pids.store);
-        const publisher = await PacedPublisher.start(server.url, paces.compaction, bodyBytes);
+        await using publisher = await PacedPublisher.start(server.url, paces.compaction, bodyBytes);
         await waitFor("the copies", async () => {
           const moved = await metric(server.url, "mts_moved_messages_total");
           show(`compacting: ${moved} of ${messages} messages`);

@@ -1,15 +1,14 @@
 /**
- * A publisher at a moderate rate, and how long its publishes took in one while and another. It sends when it is time
- * to, whether or not earlier ones are answered, so that a server that stands still is seen in every publish meanwhile.
+ * A publisher at a moderate rate, and how long its publishes took in one while and another. It has a process of its
+ * own: what the benchmark itself does meanwhile, and what is left in its memory of filling stores, delays no publish.
  * @module
  */
-import { connect, type Mts } from "../../../src/client/index.ts";
+import { join } from "node:path";
+import { guard, release } from "../../../src/testing/guardian.ts";
 import type { Reading } from "../scenario.ts";
-import { bodyOf } from "./fill.ts";
+import type { PacedReport } from "./paced-process.ts";
 
-/** Between two looks at what is due, in milliseconds. */
-const tickMs = 2;
-const subjects = 8;
+const entry = join(import.meta.dir, "paced-process.ts");
 
 /** Latencies of one while, in milliseconds. */
 export interface Pace {
@@ -20,67 +19,71 @@ export interface Pace {
   readonly stall: number;
 }
 
-interface Sample {
-  /** When it was sent. */
-  readonly atMs: number;
-  readonly tookMs: number;
-}
-
 /** See the module. */
-export class PacedPublisher {
-  readonly #mts: Mts;
-  readonly #samples: Sample[] = [];
-  readonly #timer: ReturnType<typeof setInterval>;
-  readonly #startMs = performance.now();
-  #sent = 0;
-  #failure: Error | undefined;
+export class PacedPublisher implements AsyncDisposable {
+  readonly #child: Bun.Subprocess;
+  readonly #ready = Promise.withResolvers<undefined>();
+  readonly #reported = Promise.withResolvers<Extract<PacedReport, { kind: "samples" }>>();
+  #samples: readonly (readonly [atMs: number, tookMs: number])[] = [];
 
-  private constructor(mts: Mts, perSecond: number, bodyBytes: number) {
-    this.#mts = mts;
-    this.#timer = setInterval(() => {
-      const due = ((performance.now() - this.#startMs) * perSecond) / 1000;
-      while (this.#sent < due) this.#publish(bodyBytes);
-    }, tickMs);
+  private constructor(url: string, perSecond: number, bodyBytes: number) {
+    const hear = (report: PacedReport): void => {
+      if (report.kind === "ready") this.#ready.resolve(undefined);
+      else this.#reported.resolve(report);
+    };
+    this.#child = Bun.spawn([process.execPath, "--no-env-file", entry, url, String(perSecond), String(bodyBytes)], {
+      stdio: ["ignore", "inherit", "inherit"],
+      ipc: hear,
+    });
+    const { pid, exited } = this.#child;
+    guard(pid);
+    void exited.then((code) => {
+      release(pid);
+      const ended = new Error(`the publisher's process ended with ${this.#child.signalCode ?? code}`);
+      this.#ready.reject(ended);
+      this.#reported.reject(ended);
+    });
+    // Who waits for them is told; nobody has to.
+    this.#ready.promise.catch(() => undefined);
+    this.#reported.promise.catch(() => undefined);
   }
 
   /** Publishes bodies of so many bytes from now on. */
   static async start(url: string, perSecond: number, bodyBytes: number): Promise<PacedPublisher> {
-    const mts = connect(url);
-    await mts.connected();
-    return new PacedPublisher(mts, perSecond, bodyBytes);
+    const publisher = new PacedPublisher(url, perSecond, bodyBytes);
+    await publisher.#ready.promise;
+    return publisher;
   }
 
-  /** Of the publishes that were sent in between, `performance.now()`; all of them have to be answered. */
+  /** Of the publishes that were sent in between, by `performance.now()` of this process; after `stop`. */
   between(fromMs: number, untilMs: number): Pace {
+    const [from, until] = [fromMs + performance.timeOrigin, untilMs + performance.timeOrigin];
     const took = this.#samples
-      .filter(({ atMs }) => atMs >= fromMs && atMs < untilMs)
-      .map(({ tookMs }) => tookMs)
+      .filter(([atMs]) => atMs >= from && atMs < until)
+      .map(([, tookMs]) => tookMs)
       .sort((a, b) => a - b);
     const at = (share: number): number => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? NaN;
     return { published: took.length, p50: at(0.5), p99: at(0.99), stall: took.at(-1) ?? NaN };
   }
 
-  /** How many were stored so far. */
+  /** How many were stored; after `stop`. */
   get published(): number {
     return this.#samples.length;
   }
 
   /** Ends, and waits for the answers. @throws Error what a publish failed with */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#mts.close({ timeoutMs: 30_000 });
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#child.send("stop");
+    const { samples, failure } = await this.#reported.promise;
+    await this[Symbol.asyncDispose]();
+    if (failure !== undefined) throw new Error(`a publish failed: ${failure}`);
+    this.#samples = samples;
   }
 
-  #publish(bodyBytes: number): void {
-    const number = this.#sent++;
-    const atMs = performance.now();
-    this.#mts.publish(`others.${number % subjects}`, bodyOf(number, bodyBytes)).then(
-      () => this.#samples.push({ atMs, tookMs: performance.now() - atMs }),
-      (error: unknown) => {
-        this.#failure ??= error instanceof Error ? error : new Error(String(error));
-      },
-    );
+  /** Ends it at once, whatever it does. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.exited;
   }
 }
 

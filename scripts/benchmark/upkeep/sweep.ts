@@ -54,6 +54,9 @@ const fillAll = (rig: UpkeepRig, by: By, bench: Bench, { kind, show }: UpkeepOpt
     return { expiring, living: living + sample, objects, expiresAtMs };
   });
 
+/** Between two looks at how far it is, in milliseconds. */
+const lookMs = 500;
+
 /** What is to be reached, in seconds, and how much slower other publishes may be. */
 const target = { embedded: 20, remote: 60, p99: 1.3 } as const;
 
@@ -86,21 +89,31 @@ export const sweepScenario = (by: By, options: UpkeepOptions): Scenario => {
       const { warmupMs, beforeMs } = whiles(bench);
       const server = await rig.startServer([...promptFlags]);
       try {
-        const publisher = await PacedPublisher.start(server.url, paces.sweep, bodyBytes);
+        await using publisher = await PacedPublisher.start(server.url, paces.sweep, bodyBytes);
         const expired = (): Promise<number> => metric(server.url, "mts_expired_messages_total");
         show("publishing without a sweep");
         await Bun.sleep(warmupMs);
         const fromMs = performance.now();
-        await Bun.sleep(filled.expiresAtMs === undefined ? beforeMs : filled.expiresAtMs - Date.now());
+        const left = new Set(filled.objects);
+        const isDue = (): boolean =>
+          filled.expiresAtMs === undefined
+            ? performance.now() - fromMs >= beforeMs
+            : Date.now() >= filled.expiresAtMs - lookMs;
+        // What is asked while it sweeps is asked before, too: it costs the publisher the same.
+        const look = async (): Promise<number> => {
+          const count = await expired();
+          await rig.dropGone(left);
+          return count;
+        };
+        await waitFor("the end of what is stored", async () => (await look(), isDue()));
+        if (filled.expiresAtMs !== undefined) await Bun.sleep(filled.expiresAtMs - Date.now());
         if (performance.now() - fromMs < beforeMs / 2) throw new Error("filling took too long");
         const startMs = performance.now() + Math.min(0, (filled.expiresAtMs ?? Infinity) - Date.now());
         if (by === "age") await putPolicy(server.url, "sweep.>", { max_age: "1ms" });
         const cpuUs = cpuUsOf(server.pid) ?? NaN;
-        const left = new Set(filled.objects);
         let expiredMs = NaN;
         await waitFor("the objects", async () => {
-          if (Number.isNaN(expiredMs) && (await expired()) >= filled.expiring) expiredMs = performance.now();
-          await rig.dropGone(left);
+          if ((await look()) >= filled.expiring && Number.isNaN(expiredMs)) expiredMs = performance.now();
           show(`sweeping: ${left.size} of ${filled.objects.size} objects are left`);
           return left.size === 0;
         });
