@@ -118,6 +118,13 @@ const segmentCases = (get: () => BodyStore, reopen: () => Promise<BodyStore>): v
     await expectAll(get(), refs, bodies);
   });
 
+  test("copies come back like what is published, beside it", async () => {
+    const bodies = [1, 1024, 70_000].map((length, seed) => patternBytes(length, seed));
+    const kinds = ["copy", "publish", "copy"] as const;
+    const refs = await Promise.all(kinds.map((kind) => writeBodies(get(), bodies, kind)));
+    for (const each of refs) await expectAll(get(), each, bodies);
+  });
+
   test("no body: no placement", async () => {
     expect(await get().writeSegment([])).toEqual([]);
   });

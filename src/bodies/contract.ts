@@ -17,6 +17,12 @@ import type { BodyPointer, Upload, UploadClaim } from "../core/pointer.ts";
 /** What an object name may look like, so that it is safe as a file name and as an S3 key. */
 export const objectNamePattern = /^[a-z0-9][a-z0-9._/-]{0,200}$/;
 
+/**
+ * What a write is for: `publish` is waited for. A `copy`, of a body that is stored already, lets others go first, and
+ * may be kept apart from them: what has lived for so long mostly goes on to, and need not be copied again soon.
+ */
+export type WriteKind = "publish" | "copy";
+
 /** Where one body of a segment write landed. */
 export interface Placement {
   readonly object: string;
@@ -50,9 +56,10 @@ export interface BodyStore {
   /**
    * Writes many bodies as one durable write; a driver may append to a segment it keeps open or make a new object each
    * time. Placements have the order of the bodies. Calls may overlap. No body is empty.
+   * @param kind `publish` when left out
    * @throws StreamError `storage_full`, `unavailable`; then none of the bodies counts as written
    */
-  writeSegment(bodies: readonly Uint8Array[]): Promise<readonly Placement[]>;
+  writeSegment(bodies: readonly Uint8Array[], kind?: WriteKind): Promise<readonly Placement[]>;
 
   /**
    * Writes one large body as an object of its own, chunk by chunk; at most a few chunks are in memory at once. When

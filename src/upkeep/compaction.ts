@@ -105,7 +105,7 @@ export class CompactionMemory {
   }
 
   isDamaged(ref: BodyRef): boolean {
-    return this.#damaged.has(placeOf(ref));
+    return this.#damaged.size > 0 && this.#damaged.has(placeOf(ref));
   }
 
   /** Rewriting it would save nothing. */
@@ -201,7 +201,10 @@ class Compaction {
     const { whole, damaged } = await this.#read(refs);
     if (whole.length === 0) return { ...noStep, damaged };
     await this.options.turn?.();
-    const placements = await this.stores.bodies.writeSegment(whole.map(({ body }) => body));
+    const placements = await this.stores.bodies.writeSegment(
+      whole.map(({ body }) => body),
+      "copy",
+    );
     const moves = whole.flatMap(({ ref }, index) => {
       const placement = placements[index];
       const { length, sha256 } = ref;

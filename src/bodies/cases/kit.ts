@@ -5,7 +5,7 @@
 import { expect } from "bun:test";
 import { StreamError } from "../../core/errors.ts";
 import type { BodyRef } from "../../core/message.ts";
-import { type BodyFault, type BodyStore, isBodyFault, type Placement } from "../contract.ts";
+import { type BodyFault, type BodyStore, isBodyFault, type Placement, type WriteKind } from "../contract.ts";
 
 /** A fresh, empty store. */
 export interface BodiesUnderTest {
@@ -42,8 +42,12 @@ export const refOf = (body: Uint8Array, placement: Placement | undefined): BodyR
 };
 
 /** Writes bodies as one segment write. */
-export const writeBodies = async (store: BodyStore, bodies: readonly Uint8Array[]): Promise<BodyRef[]> => {
-  const placements = await store.writeSegment(bodies);
+export const writeBodies = async (
+  store: BodyStore,
+  bodies: readonly Uint8Array[],
+  kind?: WriteKind,
+): Promise<BodyRef[]> => {
+  const placements = await store.writeSegment(bodies, kind);
   expect(placements).toHaveLength(bodies.length);
   return bodies.map((body, index) => refOf(body, placements[index]));
 };

@@ -24,7 +24,7 @@ export const compressed = (store: BodyStore, options: CompressionOptions): BodyS
   const reader = new DecompressingReader(store);
   const writer = compress ? new CompressingWriter(store, savingMin) : store;
   return {
-    writeSegment: (bodies) => writer.writeSegment(bodies),
+    writeSegment: (bodies, kind) => writer.writeSegment(bodies, kind),
     writeObject: (body, signal) => writer.writeObject(body, signal),
     read: (refs) => reader.read(refs),
     stream: (ref, range) => reader.stream(ref, range),

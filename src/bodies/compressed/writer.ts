@@ -4,7 +4,7 @@
  */
 import type { BodyRef } from "../../core/message.ts";
 import { chunksOf } from "../chunks.ts";
-import type { BodyStore, Placement } from "../contract.ts";
+import type { BodyStore, Placement, WriteKind } from "../contract.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { pack, packNow, packStream, packsNow } from "./zstd.ts";
 
@@ -31,9 +31,9 @@ export class CompressingWriter {
   }
 
   /** See `BodyStore.writeSegment`. */
-  async writeSegment(bodies: readonly Uint8Array[]): Promise<readonly Placement[]> {
+  async writeSegment(bodies: readonly Uint8Array[], kind?: WriteKind): Promise<readonly Placement[]> {
     const stored = await this.#packed(bodies);
-    const placements = await this.#store.writeSegment(stored);
+    const placements = await this.#store.writeSegment(stored, kind);
     return placements.map((placement, index) => {
       const bytes = stored[index];
       // The same array: it was left as it is.

@@ -20,6 +20,8 @@ class HeldDisk {
   readonly released = Promise.withResolvers<undefined>();
   readonly largeWritten = Promise.withResolvers<undefined>();
   nowMs = 0;
+  /** Whether the syncs of this file are kept waiting, too. */
+  isHeld: (file: FileHandle) => boolean = () => true;
   /** How far the clock moves each time it is read. */
   stepMs = 0;
   readonly io: FileIo;
@@ -43,8 +45,9 @@ class HeldDisk {
       sync: async (file) => {
         if (large.has(file)) this.log.push("large sync");
         else {
+          const isHeld = this.isHeld(file);
           this.syncing.resolve(undefined);
-          await this.released.promise;
+          if (isHeld) await this.released.promise;
           this.log.push("small sync");
         }
         await nodeFileIo.sync(file);
@@ -99,4 +102,29 @@ test("a large body does not wait for ever, and goes in short steps meanwhile", a
 test("a large body alone goes in longer steps", async () => {
   expect((await store.writeObject(mebibytes(8))).length).toBe(8 * MiB);
   expect(disk.log).toEqual(["large sync", "large sync"]);
+});
+
+test("no publish waits for a flush of copies", async () => {
+  let first: FileHandle | undefined;
+  disk.isHeld = (file) => file === (first ??= file);
+  const copy = store.writeSegment([patternBytes(MiB, 1)], "copy");
+  await disk.syncing.promise;
+  await store.writeSegment([patternBytes(100, 2)]);
+  disk.released.resolve(undefined);
+  await copy;
+  expect(disk.log).toEqual(["small sync", "small sync"]);
+});
+
+test("copies let a publish that is under way go first", async () => {
+  const publish = store.writeSegment([patternBytes(100, 1)]);
+  await disk.syncing.promise;
+  const copy = store.writeSegment([patternBytes(MiB, 2)], "copy");
+  // The clock stands still until the publish is through.
+  await store.ready();
+  expect(disk.log).toEqual([]);
+  disk.released.resolve(undefined);
+  await publish;
+  disk.nowMs += 1000;
+  await copy;
+  expect(disk.log).toEqual(["small sync", "small sync"]);
 });

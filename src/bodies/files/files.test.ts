@@ -142,6 +142,21 @@ describe("file bodies", () => {
     for (const [index, result] of (await store.read(refs)).entries()) expectBytes(result, bodies[index]!);
   });
 
+  test("copies have segments of their own, which end when they are sealed or removed", async () => {
+    const store = await open();
+    const [publish, copy] = [patternBytes(20, 1), patternBytes(30, 2)];
+    const written = async (kind: "publish" | "copy"): Promise<string> =>
+      (await writeBodies(store, [kind === "copy" ? copy : publish], kind))[0]!.object;
+    const [published, copied] = [await written("publish"), await written("copy")];
+    expect(copied).not.toBe(published);
+    expect([await written("publish"), await written("copy")]).toEqual([published, copied]);
+    await store.seal?.([copied]);
+    const next = await written("copy");
+    expect([await written("publish"), next === copied]).toEqual([published, false]);
+    expect(await store.remove([next])).toEqual([]);
+    expect(await written("copy")).not.toBe(next);
+  });
+
   test("a new process never appends to an older segment", async () => {
     const first = await writeBodies(await open(), [patternBytes(10, 1)]);
     const second = await writeBodies(await open(), [patternBytes(10, 2)]);

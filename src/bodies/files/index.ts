@@ -58,17 +58,21 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
 
   const turns = new DiskTurns(() => io.nowMs());
   const objects = new LargeObjectWriter({ io, folders, path, newId, turns });
-  const segments = new SegmentWriter({ io, folders, path, segmentBytesMax, newId, turns });
+  const parts = { io, folders, path, segmentBytesMax, newId, turns };
+  const segments = { publish: new SegmentWriter(parts, "publish"), copy: new SegmentWriter(parts, "copy") };
+  const seal = async (objects: ReadonlySet<string>): Promise<void> => {
+    await Promise.all([segments.publish.seal(objects), segments.copy.seal(objects)]);
+  };
   const handles = new ReadHandles(io, path);
   const reader = new BodyReader(io, handles);
-  const remover = new ObjectRemover({ io, path, segments, handles, turns });
+  const remover = new ObjectRemover({ io, path, seal, handles, turns });
   const size: BodyStore["size"] = (object) => sizeOf(path, object);
   const stream: BodyStore["stream"] = (ref, range) => reader.stream(ref, range);
   const addresses = new Addresses({ path, objects, store: { size, stream }, nowMs });
   let closed = false;
 
   return {
-    writeSegment: (bodies) => segments.write(bodies),
+    writeSegment: (bodies, kind = "publish") => segments[kind].write(bodies),
     writeObject: (body, signal) => objects.write(body instanceof Uint8Array ? chunksOf(body) : body, signal),
     read: async (refs) => {
       if (closed) throw closedError();
@@ -81,7 +85,7 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
       if (closed) throw closedError();
       return remover.remove(objects);
     },
-    seal: (objects) => segments.seal(new Set(objects)),
+    seal: (objects) => seal(new Set(objects)),
     pointer: (ref, validMs) => addresses.pointer(ref, validMs),
     openUpload: async (claim, validMs) => {
       if (closed) throw closedError();
@@ -96,7 +100,7 @@ export const openFileBodies = async (options: FileBodiesOptions): Promise<BodySt
     },
     close: async () => {
       closed = true;
-      await Promise.all([segments.close(), objects.close(), remover.close()]);
+      await Promise.all([segments.publish.close(), segments.copy.close(), objects.close(), remover.close()]);
       handles.close();
     },
   };

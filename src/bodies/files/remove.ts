@@ -24,7 +24,8 @@ const freeingMax = 16;
 export interface ObjectRemoverParts {
   readonly io: FileIo;
   readonly path: string;
-  readonly segments: SegmentWriter;
+  /** Ends appending to objects. */
+  readonly seal: SegmentWriter["seal"];
   readonly handles: ReadHandles;
   readonly turns: DiskTurns;
 }
@@ -44,7 +45,7 @@ export class ObjectRemover {
   async remove(objects: readonly string[]): Promise<readonly string[]> {
     // A name that cannot be ours is that of no object, which counts as deleted.
     const ours = new Set(objects.filter(isObjectName));
-    await this.#parts.segments.seal(ours);
+    await this.#parts.seal(ours);
     const left: string[] = [];
     for (const [folder, names] of Map.groupBy(ours, folderOf)) left.push(...(await this.#removeOf(folder, names)));
     return left;

@@ -1,11 +1,11 @@
 /**
  * Appends bodies to segment files. One flush (write, then fdatasync) is under way at a time; calls that come meanwhile
- * share the next one.
+ * share the next one. Copies have a writer of their own, so that no publish waits for a flush of theirs.
  * @module
  */
 import { join } from "node:path";
 import { assert, StreamError } from "../../core/errors.ts";
-import type { Placement } from "../contract.ts";
+import type { Placement, WriteKind } from "../contract.ts";
 import type { DiskTurns } from "./disk-turns.ts";
 import { closedError, writeError } from "./faults.ts";
 import type { Folders } from "./folders.ts";
@@ -50,7 +50,7 @@ export interface SegmentWriterParts {
   readonly turns: DiskTurns;
 }
 
-/** The one writer of segments. It starts with a file of its own: what an earlier process left is never appended to. */
+/** The one writer of segments of its kind. It starts with a file of its own: what an earlier process left is never appended to. */
 export class SegmentWriter {
   readonly #parts: SegmentWriterParts;
   readonly #io: FileIo;
@@ -63,7 +63,10 @@ export class SegmentWriter {
   #flushing: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(parts: SegmentWriterParts) {
+  constructor(
+    parts: SegmentWriterParts,
+    private readonly kind: WriteKind,
+  ) {
     this.#parts = parts;
     this.#io = parts.io;
   }
@@ -108,7 +111,7 @@ export class SegmentWriter {
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup();
       try {
-        const flushing = this.#parts.turns.small(() => this.#flush(group));
+        const flushing = this.#inTurn(() => this.#flush(group));
         this.#flushing = flushing.catch(() => undefined);
         settle(group, await flushing);
       } catch (thrown) {
@@ -118,6 +121,15 @@ export class SegmentWriter {
       }
     }
     this.#draining = undefined;
+  }
+
+  #inTurn<T>(flush: () => Promise<T>): Promise<T> {
+    const { turns } = this.#parts;
+    if (this.kind === "publish") return turns.small(flush);
+    return turns.large(async () => {
+      await turns.turn();
+      return flush();
+    });
   }
 
   #takeGroup(): readonly Waiting[] {

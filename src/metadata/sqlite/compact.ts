@@ -6,6 +6,7 @@ import type { BodyRef, Sequence } from "../../core/message.ts";
 import type { SparseObject, SparseRequest } from "../contract.ts";
 import type { DeadTable } from "./dead.ts";
 import { type ObjectTable, type Reference, type SpanRow, storedBytes } from "./objects.ts";
+import { pieceLength, sortedInPieces } from "./sorted-in-pieces.ts";
 import type { Candidate, HolderRow, SparseTable, Wanted } from "./sparse.ts";
 
 /** What compaction reads and writes. */
@@ -78,27 +79,31 @@ export function* sparseObjectOf(
   candidate: Candidate,
 ): Generator<undefined, SparseObject | undefined> {
   const found = yield* holdersIn(tables, candidate.id, tables.objects.spans(candidate.id));
-  const holders = found.toSorted((a, b) => a.body_offset - b.body_offset || a.body_length - b.body_length);
-  yield undefined;
+  const holders = yield* sortedInPieces(found, byPlace);
   tables.objects.holders.set(candidate.id, holders);
   yield undefined;
-  const bodies = bodiesOf(candidate, holders);
+  const bodies = yield* bodiesOf(candidate, holders);
   // Its messages are deleted already, and their rows on the way out; or it is not known what is in it.
   if (bodies.length === 0 || bodies.some(({ sha256 }) => sha256.length !== digestBytes)) return undefined;
   return { object: candidate.name, bodies };
 }
 
+const byPlace = (a: HolderRow, b: HolderRow): number => a.body_offset - b.body_offset || a.body_length - b.body_length;
+
 /** What messages point at in an object, each range once. @param holders in the order of the offsets */
-const bodiesOf = ({ name }: Candidate, holders: readonly HolderRow[]): readonly BodyRef[] =>
-  holders
-    .filter(({ body_offset, body_length }, index) => {
-      const before = holders[index - 1];
-      return before?.body_offset !== body_offset || before.body_length !== body_length;
-    })
-    .map(({ body_offset, body_length, stored_length, sha256 }) => ({
-      ...{ object: name, offset: body_offset, length: body_length, sha256 },
-      storedLength: stored_length ?? undefined,
-    }));
+function* bodiesOf({ name }: Candidate, holders: readonly HolderRow[]): Generator<undefined, readonly BodyRef[]> {
+  const bodies: BodyRef[] = [];
+  let before: HolderRow | undefined;
+  for (const [index, holder] of holders.entries()) {
+    if (index % pieceLength === pieceLength - 1) yield undefined;
+    const isNew = before === undefined || byPlace(before, holder) !== 0;
+    before = holder;
+    if (!isNew) continue;
+    const { body_offset: offset, body_length: length, stored_length, sha256 } = holder;
+    bodies.push({ object: name, offset, length, sha256, storedLength: stored_length ?? undefined });
+  }
+  return bodies;
+}
 
 /** The messages that point into an object, each once: what was moved into it may lie in ranges that overlap. */
 function* holdersIn(

@@ -47,11 +47,17 @@ export class KnownHolders {
       this.drop(oldest);
     }
     this.#messages += holders.length;
-    this.#objects.set(objectId, {
-      offsets: Float64Array.from(holders, ({ body_offset }) => body_offset),
-      subjectIds: Float64Array.from(holders, ({ subject_id }) => subject_id),
-      sequences: Float64Array.from(holders, ({ sequence }) => sequence),
-    });
+    const column = (): Float64Array => new Float64Array(holders.length);
+    const known: Known = { offsets: column(), subjectIds: column(), sequences: column() };
+    // One loop: there may be very many, and others wait.
+    for (let index = 0; index < holders.length; index++) {
+      const holder = holders[index];
+      if (holder === undefined) continue;
+      known.offsets[index] = holder.body_offset;
+      known.subjectIds[index] = holder.subject_id;
+      known.sequences[index] = holder.sequence;
+    }
+    this.#objects.set(objectId, known);
   }
 
   /** Where the messages are that point at these offsets, if they are stored still; undefined for an unknown object. */
