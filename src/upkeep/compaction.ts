@@ -8,6 +8,7 @@ import { type BodyStore, isBodyFault } from "../bodies/contract.ts";
 import { StreamError } from "../core/errors.ts";
 import type { BodyRef } from "../core/message.ts";
 import type { MetadataStore, SparseObject } from "../metadata/contract.ts";
+import type { StepSize } from "./step-size.ts";
 
 const MiB = 1024 * 1024;
 /** Objects that are joined only when there are so many of them: joining two saves nothing. */
@@ -23,7 +24,7 @@ interface BatchBounds {
 }
 /** Where each write makes an object. */
 const objectMax: BatchBounds = { storedBytes: 4 * MiB, bytes: 16 * MiB, count: 1000 };
-/** Where writes are appended: publishes are, too, and wait for the one before them. */
+/** Where writes are appended: a disk is busy with each, and publishes need it, too. */
 const appendedMax: BatchBounds = { storedBytes: MiB / 4, bytes: MiB, count: 250 };
 /** Bodies that one transaction moves: others wait for it. */
 const movesMax = 250;
@@ -86,6 +87,8 @@ export interface CompactionOptions extends CompactionChoice {
   readonly onStep: (step: CompactionStep) => Promise<void>;
   /** Called before whatever keeps others waiting for a moment; what is waited for here lets them go first. */
   readonly turn?: (() => Promise<void>) | undefined;
+  /** How many bodies are copied at a time where writes are appended; left out: as many as make a good write. */
+  readonly copying?: StepSize | undefined;
   readonly onDamaged?: ((body: DamagedBody) => void) | undefined;
   /** Ends it between two steps. */
   readonly isOver?: (() => boolean) | undefined;
@@ -165,12 +168,17 @@ class Compaction {
     const refs = objects.flatMap(({ bodies }) => bodies.filter((ref) => !this.memory.isDamaged(ref)));
     // Else the copies may land in the very object that is to go.
     await this.stores.bodies.seal?.(objects.map(({ object }) => object));
-    const bounds = this.stores.bodies.seal === undefined ? objectMax : appendedMax;
-    for (const batch of batchesOf(refs, bounds)) {
+    const { copying } = this.options;
+    const isAppended = this.stores.bodies.seal !== undefined;
+    const bounds = isAppended ? appendedMax : objectMax;
+    const countMax = (): number => (isAppended ? (copying?.size ?? bounds.count) : bounds.count);
+    for (const batch of batchesOf(refs, bounds, countMax)) {
       if (this.options.signal?.aborted === true || this.options.isOver?.() === true) return;
       const [first] = batch;
       const isLarge = batch.length === 1 && first !== undefined && first.length > wholeBytesMax;
-      await this.options.onStep(isLarge ? await this.#moveLarge(first) : await this.#move(batch));
+      const move = (): Promise<CompactionStep> => (isLarge ? this.#moveLarge(first) : this.#move(batch));
+      const isMeasured = isAppended && !isLarge && copying !== undefined;
+      await this.options.onStep(isMeasured ? await copying.measure(batch.length, move) : await move());
     }
     const rewritten = objects.filter(({ bodies }) => bodies.some((ref) => !this.memory.isDamaged(ref))).length;
     if (rewritten > 0) await this.options.onStep({ ...noStep, rewritten });
@@ -311,17 +319,20 @@ function* byObjects(refs: readonly BodyRef[], objectsMax: number): Generator<rea
 }
 
 /** Bodies in the order they come, as many as are written together; a large one alone. */
-function* batchesOf(refs: readonly BodyRef[], max: BatchBounds): Generator<readonly BodyRef[]> {
+function* batchesOf(
+  refs: readonly BodyRef[],
+  max: BatchBounds,
+  countMax = (): number => max.count,
+): Generator<readonly BodyRef[]> {
   let batch: BodyRef[] = [];
-  let [bytes, storedBytes] = [0, 0];
+  let [bytes, storedBytes, count] = [0, 0, countMax()];
   for (const ref of refs) {
     const stored = storedBytesOf(ref);
-    const isFull =
-      bytes + ref.length > max.bytes || storedBytes + stored > max.storedBytes || batch.length === max.count;
+    const isFull = bytes + ref.length > max.bytes || storedBytes + stored > max.storedBytes || batch.length >= count;
     if (batch.length > 0 && isFull) {
       yield batch;
       batch = [];
-      [bytes, storedBytes] = [0, 0];
+      [bytes, storedBytes, count] = [0, 0, countMax()];
     }
     batch.push(ref);
     bytes += ref.length;

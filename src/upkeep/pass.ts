@@ -52,6 +52,8 @@ export interface PassOptions {
   /** How long rewriting may take, in milliseconds: what expires meanwhile waits. Left out: until all is done. */
   readonly compactionMsMax?: number | undefined;
   readonly onDamaged?: ((body: DamagedBody) => void) | undefined;
+  /** See `CompactionOptions`. */
+  readonly copying?: StepSize | undefined;
   /** How many objects are deleted at a time; left out: some hundreds. */
   readonly deletion?: StepSize | undefined;
   /** Unix milliseconds. */
@@ -120,6 +122,7 @@ class Pass {
       compactionMsMax = Number.POSITIVE_INFINITY,
       graceMs,
       clock,
+      copying,
       onDamaged,
       turn,
       signal,
@@ -133,6 +136,7 @@ class Pass {
       minAgeMs: () => graceMs + Math.max(0, clock() - startMs),
       signal,
       turn,
+      copying,
       isOver: () => clock() - startMs >= compactionMsMax,
       onDamaged,
       onStep: async ({ rewritten, moved, movedBytes, damaged }) => {

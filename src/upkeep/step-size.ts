@@ -4,10 +4,14 @@
  * @module
  */
 
-/** Bounds and time of a step. */
-export interface StepSizeOptions {
+/** How much goes into a step at least and at most. */
+export interface StepBounds {
   readonly min: number;
   readonly max: number;
+}
+
+/** Bounds and time of a step. */
+export interface StepSizeOptions extends StepBounds {
   /** How long a step may take now, in milliseconds. */
   readonly stepMs: () => number;
   /** Monotonic milliseconds. */

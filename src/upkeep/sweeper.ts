@@ -7,7 +7,7 @@ import { type CompactionChoice, CompactionMemory, type DamagedBody } from "./com
 import { hasWork, type SweepFigures } from "./figures.ts";
 import { runPass, type SweepStores } from "./pass.ts";
 import { RemovedObjects } from "./removed.ts";
-import { StepSize } from "./step-size.ts";
+import { type StepBounds, StepSize } from "./step-size.ts";
 
 /** Between two passes that fail, in milliseconds at most, unless the interval is longer. */
 const backOffMsMax = 5 * 60_000;
@@ -23,6 +23,12 @@ const countedMs = 250;
 /** How long deleting may take at a time, in milliseconds: while nobody publishes, and else. And objects of it. */
 const deletionMs = { idle: 250, publishing: 15 } as const;
 const deletedAtOnce = { min: 4, max: 500 } as const;
+/**
+ * How long copying may take at a time where copies are appended to a file. And bodies of it: what is done for the first
+ * time takes many times as long.
+ */
+const copyingMs = { idle: 250, publishing: 30 } as const;
+const copiedAtOnce = { min: 16, max: 250 } as const;
 /** Rewriting that takes longer, in milliseconds, goes on in the next pass, which comes at once: what expires goes first. */
 const compactionMsMax = 5000;
 /** Publishes that are under way go before a step, which waits no longer than this for them, in milliseconds. */
@@ -72,6 +78,7 @@ export class Sweeper {
   readonly #removed: RemovedObjects;
   readonly #memory = new CompactionMemory();
   readonly #deletion: StepSize;
+  readonly #copying: StepSize;
   /** What `published` was and when, and what that made of the load. */
   #counted: { readonly sinceMs: number; readonly published: number; readonly load: number };
   /** Spent on letting publishes go first since the last rest, in milliseconds: no work. */
@@ -85,8 +92,10 @@ export class Sweeper {
     this.#options = options;
     const { elapsedMs } = options;
     this.#removed = new RemovedObjects(options.lingerMs, elapsedMs);
-    const stepMs = (): number => (this.#load() > 0 ? deletionMs.publishing : deletionMs.idle);
-    this.#deletion = new StepSize({ ...deletedAtOnce, stepMs, elapsedMs });
+    const stepSize = (ms: { readonly idle: number; readonly publishing: number }, bounds: StepBounds): StepSize =>
+      new StepSize({ ...bounds, stepMs: () => (this.#load() > 0 ? ms.publishing : ms.idle), elapsedMs });
+    this.#deletion = stepSize(deletionMs, deletedAtOnce);
+    this.#copying = stepSize(copyingMs, copiedAtOnce);
     this.#counted = { sinceMs: elapsedMs(), published: options.published(), load: 0 };
     this.#orphansDueMs = options.elapsedMs() + options.orphansMs * (0.5 + options.random() / 2);
   }
@@ -129,9 +138,10 @@ export class Sweeper {
       const rest = this.#rester();
       const turn = (): Promise<void> => this.#turn();
       const compaction = { ...this.#options.compaction, memory: this.#memory };
-      const [removed, deletion] = [this.#removed, this.#deletion];
+      const removed = this.#removed;
       await runPass(stores, {
-        ...{ graceMs, removed, deletion, orphans, compaction, compactionMsMax, clock, signal, rest, turn, onProgress },
+        ...{ graceMs, removed, orphans, compaction, compactionMsMax, clock, signal, rest, turn, onProgress },
+        ...{ deletion: this.#deletion, copying: this.#copying },
         onDamaged,
       });
       if (orphans) this.#orphansDueMs = elapsedMs() + orphansMs;

@@ -114,17 +114,3 @@ test("no publish waits for a flush of copies", async () => {
   await copy;
   expect(disk.log).toEqual(["small sync", "small sync"]);
 });
-
-test("copies let a publish that is under way go first", async () => {
-  const publish = store.writeSegment([patternBytes(100, 1)]);
-  await disk.syncing.promise;
-  const copy = store.writeSegment([patternBytes(MiB, 2)], "copy");
-  // The clock stands still until the publish is through.
-  await store.ready();
-  expect(disk.log).toEqual([]);
-  disk.released.resolve(undefined);
-  await publish;
-  disk.nowMs += 1000;
-  await copy;
-  expect(disk.log).toEqual(["small sync", "small sync"]);
-});

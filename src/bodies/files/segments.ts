@@ -111,7 +111,7 @@ export class SegmentWriter {
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup();
       try {
-        const flushing = this.#inTurn(() => this.#flush(group));
+        const flushing = this.#run(() => this.#flush(group));
         this.#flushing = flushing.catch(() => undefined);
         settle(group, await flushing);
       } catch (thrown) {
@@ -123,13 +123,9 @@ export class SegmentWriter {
     this.#draining = undefined;
   }
 
-  #inTurn<T>(flush: () => Promise<T>): Promise<T> {
-    const { turns } = this.#parts;
-    if (this.kind === "publish") return turns.small(flush);
-    return turns.large(async () => {
-      await turns.turn();
-      return flush();
-    });
+  #run<T>(flush: () => Promise<T>): Promise<T> {
+    // Who copies lets publishes go first by itself, and does not hold back large bodies.
+    return this.kind === "copy" ? flush() : this.#parts.turns.small(flush);
   }
 
   #takeGroup(): readonly Waiting[] {
