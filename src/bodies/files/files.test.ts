@@ -365,6 +365,29 @@ describe("file bodies", () => {
     expect(disk.log).toEqual(["open", "read"]);
   });
 
+  test("scattered bodies are read together, and each holds no memory but its own", async () => {
+    const store = await open();
+    const bodies = Array.from({ length: 600 }, (_, seed) => patternBytes(seed === 300 ? 400 * KiB : 3 * KiB, seed));
+    const refs = await writeBodies(store, bodies);
+    const places = refs.flatMap((_, index) => (index % 7 === 6 ? [index] : []));
+    const scattered = places.map((place) => refs[place]!);
+    disk.log.length = 0;
+    // At the same time, as reads share what they read into.
+    const reads = await Promise.all([store.read(scattered), store.read(scattered.toReversed())]);
+    expect(disk.log.filter((step) => step === "read").length).toBeLessThan(2 * 20);
+    for (const [results, order] of [[reads[0], places] as const, [reads[1], places.toReversed()] as const]) {
+      for (const [index, place] of order.entries()) {
+        expectBytes(results?.[index], bodies[place]!);
+        expect((results?.[index] as Uint8Array).buffer.byteLength).toBe(bodies[place]!.length);
+      }
+    }
+    // Between others that are wanted, or large, all come back, too.
+    const some = refs.filter((_, index) => index % 50 === 0 || (index > 290 && index < 310));
+    for (const [index, result] of (await store.read(some)).entries()) {
+      expectBytes(result, bodies[refs.indexOf(some[index]!)]!);
+    }
+  });
+
   test("a truncated segment costs the bodies past its end only", async () => {
     const bodies = Array.from({ length: 10 }, (_, seed) => patternBytes(1000, seed));
     const refs = await writeBodies(await open(), bodies);

@@ -18,6 +18,11 @@ const readNowBudgetBytes = 2 * 1024 * 1024;
 const readNowCostMin = 32 * 1024;
 /** Above this, reads leave the thread. */
 const readNowMsMax = 1;
+/**
+ * Of a span of which less than half was asked for, this much is read at a time, and the bodies are copied out of it:
+ * into memory that is used again, as new memory of such sizes costs more than the read, and is held for a few bodies.
+ */
+const sparseBytesMax = 256 * 1024;
 /** Requests of one call that are under way at once. */
 const parallelReadsMax = 4;
 /** Largest chunk of a stream, as the contract says. */
@@ -37,6 +42,8 @@ export class BodyReader {
   readonly #io: FileIo;
   readonly #handles: ReadHandles;
   readonly #gate = new LatencyGate(readNowMsMax);
+  /** Of `sparseBytesMax` each; nobody reads into them now. */
+  readonly #scratches: Uint8Array[] = [];
 
   constructor(io: FileIo, handles: ReadHandles) {
     this.#io = io;
@@ -47,7 +54,9 @@ export class BodyReader {
   async read(refs: readonly BodyRef[]): Promise<readonly (Uint8Array | BodyFault)[]> {
     const results = refs.map((ref) => (ref.length === 0 ? new Uint8Array(0) : missing));
     const reading: Reading = { refs, results, nowBudgetBytes: readNowBudgetBytes };
-    const spans = joinSpans(refs).values();
+    const spans = joinSpans(refs)
+      .flatMap((span) => [...piecesOf(span, refs)])
+      .values();
     const work = async (): Promise<void> => {
       for (const span of spans) await this.#readSpan(reading, span);
     };
@@ -79,17 +88,22 @@ export class BodyReader {
   }
 
   async #readSpan(reading: Reading, span: Span): Promise<void> {
+    const isSparse = isSparseSpan(span, reading.refs) && span.end - span.start <= sparseBytesMax;
+    const scratch = isSparse ? (this.#scratches.pop() ?? uninitialized(sparseBytesMax)) : undefined;
     try {
-      const bytes = await this.#handles.with(span.object, (file) => this.#fillSpan(reading, span, file));
+      const bytes = await this.#handles.with(span.object, (file) => this.#fillSpan(reading, span, file, scratch));
       for (const index of span.indices) {
         const ref = reading.refs[index];
         if (ref === undefined) continue;
         const start = ref.offset - span.start;
         const end = start + ref.length;
-        if (end <= bytes.length) reading.results[index] = bytes.subarray(start, end);
+        if (end > bytes.length) continue;
+        reading.results[index] = isSparse ? bytes.slice(start, end) : bytes.subarray(start, end);
       }
     } catch (thrown) {
       await this.#fault(reading, span, thrown);
+    } finally {
+      if (scratch !== undefined && this.#scratches.length < parallelReadsMax) this.#scratches.push(scratch);
     }
   }
 
@@ -109,17 +123,23 @@ export class BodyReader {
     for (const index of span.indices) reading.results[index] = fault;
   }
 
-  #fillSpan(reading: Reading, span: Span, file: FileHandle): Promise<Uint8Array> {
+  #fillSpan(reading: Reading, span: Span, file: FileHandle, into?: Uint8Array): Promise<Uint8Array> {
     const length = span.end - span.start;
     const cost = Math.max(length, readNowCostMin);
     const now = this.#gate.quick && length <= readNowBytesMax && cost <= reading.nowBudgetBytes;
     if (now) reading.nowBudgetBytes -= cost;
-    return this.#fill(file, span.start, length, now);
+    return this.#fill(file, span.start, length, now, into);
   }
 
   /** Fewer bytes come when the file ends before. */
-  async #fill(file: FileHandle, position: number, length: number, now: boolean): Promise<Uint8Array> {
-    const bytes = uninitialized(length);
+  async #fill(
+    file: FileHandle,
+    position: number,
+    length: number,
+    now: boolean,
+    into = uninitialized(length),
+  ): Promise<Uint8Array> {
+    const bytes = into.subarray(0, length);
     const startMs = this.#io.nowMs();
     let filled = 0;
     while (filled < length) {
@@ -133,6 +153,26 @@ export class BodyReader {
     if (length <= readNowBytesMax) this.#gate.record(this.#io.nowMs() - startMs);
     return filled === length ? bytes : bytes.subarray(0, filled);
   }
+}
+
+/** Whether less than half of a span was asked for. */
+const isSparseSpan = ({ start, end, indices }: Span, refs: readonly BodyRef[]): boolean =>
+  indices.reduce((sum, index) => sum + (refs[index]?.length ?? 0), 0) * 2 < end - start;
+
+/** A sparse span in pieces, each with whole bodies. */
+function* piecesOf(span: Span, refs: readonly BodyRef[]): Generator<Span> {
+  if (!isSparseSpan(span, refs)) return yield span;
+  let piece: Span | undefined;
+  for (const index of span.indices) {
+    const { offset, length } = refs[index] ?? { offset: span.start, length: 0 };
+    if (piece === undefined || offset + length - piece.start > sparseBytesMax) {
+      if (piece !== undefined) yield piece;
+      piece = { object: span.object, start: offset, end: offset + length, indices: [] };
+    }
+    piece.end = Math.max(piece.end, offset + length);
+    piece.indices.push(index);
+  }
+  if (piece !== undefined) yield piece;
 }
 
 /** Not zeroed, because the read fills it; and not a `Buffer`, whose `slice` behaves otherwise. */
