@@ -14,9 +14,9 @@ const backOffMsMax = 5 * 60_000;
 /**
  * For each millisecond of work in a pass so many of rest: the more the more is published here. What others notice is how
  * long one step is, more than how soon the next one comes. Other nodes may publish unseen, so that there is some rest at
- * any time.
+ * any time; and more where the stores work on the thread that publishes, too.
  */
-const restShares = { idle: 0.2, busy: 0.7 } as const;
+const restShares = { idle: 0.2, busy: 0.7, busyHere: 1 } as const;
 /** Publish transactions a second from which on a node counts as busy, and how long they are counted, in milliseconds. */
 const busyRate = 400;
 const countedMs = 250;
@@ -57,7 +57,10 @@ export interface SweeperOptions {
   readonly elapsedMs: () => number;
   /** A number that grows by one with each transaction of publishes here. */
   readonly published: () => number;
-  /** Whether publishes are under way here, which a step would hold up; left out: steps do not wait for them. */
+  /**
+   * Whether publishes are under way here, for stores that work on this thread: a step would hold them up. Left out:
+   * steps do not wait for them.
+   */
   readonly isPublishing?: (() => boolean) | undefined;
   /** 0 <= random < 1; keeps nodes that started together from working together. */
   readonly random: () => number;
@@ -157,10 +160,11 @@ export class Sweeper {
 
   /** Rests in proportion to the work since the rest before. */
   #rester(): () => Promise<void> {
-    const { elapsedMs, pause } = this.#options;
+    const { elapsedMs, isPublishing, pause } = this.#options;
     let sinceMs = elapsedMs();
     return async () => {
-      const restShare = restShares.idle + (restShares.busy - restShares.idle) * this.#load();
+      const busy = isPublishing === undefined ? restShares.busy : restShares.busyHere;
+      const restShare = restShares.idle + (busy - restShares.idle) * this.#load();
       await pause(Math.max(0, elapsedMs() - sinceMs - this.#waitedMs) * restShare, this.#stopping.signal);
       await this.#turn();
       this.#waitedMs = 0;

@@ -377,8 +377,8 @@ describe("file bodies", () => {
     expect(disk.log.filter((step) => step === "read").length).toBeLessThan(2 * 20);
     for (const [results, order] of [[reads[0], places] as const, [reads[1], places.toReversed()] as const]) {
       for (const [index, place] of order.entries()) {
-        expectBytes(results?.[index], bodies[place]!);
-        expect((results?.[index] as Uint8Array).buffer.byteLength).toBe(bodies[place]!.length);
+        expectBytes(results[index], bodies[place]!);
+        expect((results[index] as Uint8Array).buffer.byteLength).toBe(bodies[place]!.length);
       }
     }
     // Between others that are wanted, or large, all come back, too.

@@ -161,7 +161,10 @@ const isSparseSpan = ({ start, end, indices }: Span, refs: readonly BodyRef[]): 
 
 /** A sparse span in pieces, each with whole bodies. */
 function* piecesOf(span: Span, refs: readonly BodyRef[]): Generator<Span> {
-  if (!isSparseSpan(span, refs)) return yield span;
+  if (!isSparseSpan(span, refs)) {
+    yield span;
+    return;
+  }
   let piece: Span | undefined;
   for (const index of span.indices) {
     const { offset, length } = refs[index] ?? { offset: span.start, length: 0 };
