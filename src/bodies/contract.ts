@@ -18,8 +18,8 @@ import type { BodyPointer, Upload, UploadClaim } from "../core/pointer.ts";
 export const objectNamePattern = /^[a-z0-9][a-z0-9._/-]{0,200}$/;
 
 /**
- * What a write is for: `publish` is waited for. A `copy`, of a body that is stored already, lets others go first, and
- * may be kept apart from them: what has lived for so long mostly goes on to, and need not be copied again soon.
+ * What a write is for: `publish` is waited for. A `copy`, of a body that is stored already, holds no publish up, and may
+ * be kept apart from them: what has lived for so long mostly goes on to, and need not be copied again soon.
  */
 export type WriteKind = "publish" | "copy";
 

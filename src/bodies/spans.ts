@@ -14,6 +14,8 @@ export interface Span {
   readonly object: string;
   readonly start: number;
   end: number;
+  /** Bytes of the bodies, without what lies between them. */
+  wantedBytes: number;
   /** Places in the list of refs, in order of their offsets. */
   readonly indices: number[];
 }
@@ -34,10 +36,11 @@ export const joinSpans = (refs: readonly BodyRef[]): readonly Span[] => {
     for (const { ref, index } of wanted) {
       const end = ref.offset + ref.length;
       if (span === undefined || ref.offset > span.end + gapBytesMax || end - span.start > spanBytesMax) {
-        span = { object, start: ref.offset, end, indices: [] };
+        span = { object, start: ref.offset, end, wantedBytes: 0, indices: [] };
         spans.push(span);
       }
       span.end = Math.max(span.end, end);
+      span.wantedBytes += ref.length;
       span.indices.push(index);
     }
   }

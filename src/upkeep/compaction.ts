@@ -168,17 +168,16 @@ class Compaction {
     const refs = objects.flatMap(({ bodies }) => bodies.filter((ref) => !this.memory.isDamaged(ref)));
     // Else the copies may land in the very object that is to go.
     await this.stores.bodies.seal?.(objects.map(({ object }) => object));
-    const { copying } = this.options;
     const isAppended = this.stores.bodies.seal !== undefined;
     const bounds = isAppended ? appendedMax : objectMax;
-    const countMax = (): number => (isAppended ? (copying?.size ?? bounds.count) : bounds.count);
-    for (const batch of batchesOf(refs, bounds, countMax)) {
+    const copying = isAppended ? this.options.copying : undefined;
+    for (const batch of batchesOf(refs, bounds, () => copying?.size ?? bounds.count)) {
       if (this.options.signal?.aborted === true || this.options.isOver?.() === true) return;
       const [first] = batch;
       const isLarge = batch.length === 1 && first !== undefined && first.length > wholeBytesMax;
       const move = (): Promise<CompactionStep> => (isLarge ? this.#moveLarge(first) : this.#move(batch));
-      const isMeasured = isAppended && !isLarge && copying !== undefined;
-      await this.options.onStep(isMeasured ? await copying.measure(batch.length, move) : await move());
+      const step = isLarge || copying === undefined ? await move() : await copying.measure(batch.length, move);
+      await this.options.onStep(step);
     }
     const rewritten = objects.filter(({ bodies }) => bodies.some((ref) => !this.memory.isDamaged(ref))).length;
     if (rewritten > 0) await this.options.onStep({ ...noStep, rewritten });

@@ -44,6 +44,7 @@ export class BodyReader {
   readonly #gate = new LatencyGate(readNowMsMax);
   /** Of `sparseBytesMax` each; nobody reads into them now. */
   readonly #scratches: Uint8Array[] = [];
+  #scratchCount = 0;
 
   constructor(io: FileIo, handles: ReadHandles) {
     this.#io = io;
@@ -88,8 +89,8 @@ export class BodyReader {
   }
 
   async #readSpan(reading: Reading, span: Span): Promise<void> {
-    const isSparse = isSparseSpan(span, reading.refs) && span.end - span.start <= sparseBytesMax;
-    const scratch = isSparse ? (this.#scratches.pop() ?? uninitialized(sparseBytesMax)) : undefined;
+    const isCopied = isSparse(span) && span.end - span.start <= sparseBytesMax;
+    const scratch = isCopied ? this.#takeScratch() : undefined;
     try {
       const bytes = await this.#handles.with(span.object, (file) => this.#fillSpan(reading, span, file, scratch));
       for (const index of span.indices) {
@@ -98,13 +99,21 @@ export class BodyReader {
         const start = ref.offset - span.start;
         const end = start + ref.length;
         if (end > bytes.length) continue;
-        reading.results[index] = isSparse ? bytes.slice(start, end) : bytes.subarray(start, end);
+        reading.results[index] = isCopied ? bytes.slice(start, end) : bytes.subarray(start, end);
       }
     } catch (thrown) {
       await this.#fault(reading, span, thrown);
     } finally {
-      if (scratch !== undefined && this.#scratches.length < parallelReadsMax) this.#scratches.push(scratch);
+      if (scratch !== undefined) this.#scratches.push(scratch);
     }
+  }
+
+  /** Undefined when many read at once: then memory of the size of the read costs less than one more of these. */
+  #takeScratch(): Uint8Array | undefined {
+    const free = this.#scratches.pop();
+    if (free !== undefined || this.#scratchCount === parallelReadsMax) return free;
+    this.#scratchCount++;
+    return uninitialized(sparseBytesMax);
   }
 
   async #fault(reading: Reading, span: Span, thrown: unknown): Promise<void> {
@@ -115,7 +124,13 @@ export class BodyReader {
         const ref = reading.refs[index];
         if (ref === undefined) continue;
         const { object, offset, length } = ref;
-        await this.#readSpan(reading, { object, start: offset, end: offset + length, indices: [index] });
+        await this.#readSpan(reading, {
+          object,
+          start: offset,
+          end: offset + length,
+          wantedBytes: length,
+          indices: [index],
+        });
       }
       return;
     }
@@ -156,12 +171,11 @@ export class BodyReader {
 }
 
 /** Whether less than half of a span was asked for. */
-const isSparseSpan = ({ start, end, indices }: Span, refs: readonly BodyRef[]): boolean =>
-  indices.reduce((sum, index) => sum + (refs[index]?.length ?? 0), 0) * 2 < end - start;
+const isSparse = ({ start, end, wantedBytes }: Span): boolean => wantedBytes * 2 < end - start;
 
 /** A sparse span in pieces, each with whole bodies. */
 function* piecesOf(span: Span, refs: readonly BodyRef[]): Generator<Span> {
-  if (!isSparseSpan(span, refs)) {
+  if (!isSparse(span)) {
     yield span;
     return;
   }
@@ -170,8 +184,9 @@ function* piecesOf(span: Span, refs: readonly BodyRef[]): Generator<Span> {
     const { offset, length } = refs[index] ?? { offset: span.start, length: 0 };
     if (piece === undefined || offset + length - piece.start > sparseBytesMax) {
       if (piece !== undefined) yield piece;
-      piece = { object: span.object, start: offset, end: offset + length, indices: [] };
+      piece = { object: span.object, start: offset, end: offset + length, wantedBytes: 0, indices: [] };
     }
+    piece.wantedBytes += length;
     piece.end = Math.max(piece.end, offset + length);
     piece.indices.push(index);
   }

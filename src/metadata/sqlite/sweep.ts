@@ -24,27 +24,21 @@ export const subjectsToSweep = (
   return { subjects: found.slice(0, limit), next: found.length > limit ? found[limit - 1] : undefined };
 };
 
-/** What a slice of a sweep did. */
-export interface SweepSlice {
-  readonly removed: number;
-  /** How many of the subjects, from the first on, are done. */
-  readonly subjects: number;
-  /** Whether nothing that has expired is left of the subject after them. */
-  readonly isExpiredAll: boolean;
-}
-
-/** Sweeps subjects in their order, as many as one transaction may. */
-export const sweepSlice = (tables: CommitTables, names: readonly Subject[], nowMs: number): SweepSlice => {
-  let [removed, subjects, isExpiredAll] = [0, 0, true];
+/** Sweeps subjects in their order, as many as one transaction may; answers how many that were. */
+export const sweepSlice = (
+  tables: CommitTables,
+  names: readonly Subject[],
+  nowMs: number,
+): { readonly removed: number; readonly subjects: number } => {
+  let [removed, subjects] = [0, 0];
   for (const name of names) {
     const swept = sweepSubject(tables, name, nowMs);
     removed += swept.removed;
     if (swept.isAll) subjects++;
-    isExpiredAll = swept.isExpiredAll;
     // What a slice may remove is for one subject or many.
     if (!swept.isAll || removed >= sliceMessages) break;
   }
-  return { removed, subjects, isExpiredAll };
+  return { removed, subjects };
 };
 
 /** Deletes what is no longer kept of a subject; answers how many messages that were, and whether that is all. */
@@ -52,9 +46,9 @@ const sweepSubject = (
   tables: CommitTables,
   name: Subject,
   nowMs: number,
-): { readonly removed: number; readonly isAll: boolean; readonly isExpiredAll: boolean } => {
+): { readonly removed: number; readonly isAll: boolean } => {
   const expired = cutExpired(tables, name, nowMs);
-  if (!expired.isAll) return { ...expired, isExpiredAll: false };
+  if (!expired.isAll) return expired;
   for (const consumer of tables.consumers.list(name)) {
     if (consumer.ack === "all" || consumer.max_deliver === 0) continue;
     giveUpOverdue(tables, consumer, nowMs);
@@ -63,9 +57,9 @@ const sweepSubject = (
   const { released, isAll } = releaseAcked(tables, name, nowMs, sliceMessages);
   const removed = expired.removed + released;
   // What all have acknowledged does not count within the limits.
-  if (!isAll) return { removed, isAll, isExpiredAll: true };
+  if (!isAll) return { removed, isAll };
   const policy = tables.policies.of(name);
   const subject = tables.subjects.find(name);
-  const trimmed = policy === undefined || subject === null ? 0 : trimSubject(tables, subject, policy, nowMs);
-  return { removed: removed + trimmed, isAll, isExpiredAll: true };
+  if (policy === undefined || subject === null) return { removed, isAll };
+  return { removed: removed + trimSubject(tables, subject, policy, nowMs), isAll };
 };

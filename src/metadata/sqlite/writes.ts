@@ -69,7 +69,7 @@ export abstract class Writes {
   readonly actors: ActorStore;
   /** Subjects of which more is acknowledged by all than one transaction has deleted. */
   readonly #unreleased = new Set<Subject>();
-  /** The subject of which more has expired than a slice of the sweep has removed. */
+  /** The subject that the last slice of a sweep has not finished, or not begun: more of it may have expired. */
   #behind: Subject | undefined;
   /** The last call of `takeSparse`, settled or not. */
   #taking: Promise<unknown> = Promise.resolve();
@@ -245,7 +245,7 @@ export abstract class Writes {
       return { expired: removed, next: after ?? "" };
     }
     const slice = this.#write("durable", () => sweepSlice(this.tables, subjects, nowMs));
-    this.#behind = slice.isExpiredAll ? undefined : subjects[slice.subjects];
+    this.#behind = subjects[slice.subjects];
     // With much to remove the caller comes again, so that it decides how long others have their turn.
     const isAll = slice.subjects === subjects.length;
     return { expired: slice.removed, next: isAll ? next : (subjects[slice.subjects - 1] ?? after ?? "") };
